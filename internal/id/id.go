@@ -38,7 +38,7 @@ func New[T ~[16]byte]() T { return From[T](time.Now()) }
 func From[T ~[16]byte](at time.Time) T {
 	// RFC 9562 6.2 method 3: the 12 bits after the milliseconds hold a fraction, here made strictly growing.
 	last.Lock()
-	tick := uint64(at.UnixMilli())<<12 | uint64(at.Nanosecond()%1e6)*4096/1e6 //nolint:gosec // G115: times before 1970 are not made
+	tick := uint64(at.UnixMilli())<<12 | uint64(at.Nanosecond()%1e6)*4096/1e6
 	if tick <= last.tick {
 		tick = last.tick + 1
 	}
@@ -86,7 +86,7 @@ func (x Of[K]) UUID() UUID { return UUID(x) }
 
 // Time gives the moment in the id, to the millisecond.
 func (x Of[K]) Time() time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(x[:]) >> 16)).UTC() //nolint:gosec // G115: 48 bits fit
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(x[:]) >> 16)).UTC()
 }
 
 // MarshalText gives the text form; an unset id is empty.

@@ -50,7 +50,7 @@ type Actor struct {
 func Operator(uid int) Actor {
 	var u UUID
 	for i := range 8 {
-		u[15-i] = byte(uint64(uid) >> (8 * i)) //nolint:gosec // G115: the low byte is meant
+		u[15-i] = byte(uint64(uid) >> (8 * i))
 	}
 	return Actor{Kind: ActorOperator, ID: u}
 }

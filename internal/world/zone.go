@@ -1,0 +1,116 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/miekg/dns"
+)
+
+// zone answers DNS from the records it was given; it is authoritative for everything, so an unknown name is NXDOMAIN.
+type zone struct {
+	addr string
+	fail atomic.Bool
+
+	mu      sync.Mutex
+	records map[string][]dns.RR // by lower-case owner name
+	ips     int
+	servers []*dns.Server
+}
+
+func startZone(ctx context.Context) (*zone, error) {
+	z := &zone{records: map[string][]dns.RR{}}
+	var lc net.ListenConfig
+	packets, err := lc.ListenPacket(ctx, "udp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for DNS: %w", err)
+	}
+	z.addr = packets.LocalAddr().String()
+	stream, err := lc.Listen(ctx, "tcp", z.addr)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for DNS over TCP: %w", err), packets.Close())
+	}
+	z.servers = []*dns.Server{
+		{PacketConn: packets, Handler: dns.HandlerFunc(z.answer)},
+		{Listener: stream, Handler: dns.HandlerFunc(z.answer)},
+	}
+	for _, s := range z.servers {
+		started := make(chan struct{})
+		s.NotifyStartedFunc = func() { close(started) }
+		go func() { _ = s.ActivateAndServe() }() // ends with Shutdown
+		<-started
+	}
+	return z, nil
+}
+
+func (z *zone) nextIP() string {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.ips++
+	return fmt.Sprintf("127.1.%d.%d", z.ips/250, z.ips%250+1)
+}
+
+// add panics on a line that is no record: zones are written in code.
+func (z *zone) add(line string) {
+	rr, err := dns.NewRR(line)
+	if err != nil {
+		panic(fmt.Sprintf("zone line %q: %v", line, err))
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	name := strings.ToLower(rr.Header().Name)
+	z.records[name] = append(z.records[name], rr)
+}
+
+func (z *zone) answer(w dns.ResponseWriter, q *dns.Msg) {
+	m := new(dns.Msg)
+	m.SetReply(q)
+	m.Authoritative, m.RecursionAvailable = true, true
+	switch {
+	case z.fail.Load():
+		m.Rcode = dns.RcodeServerFailure
+	case len(q.Question) == 1:
+		z.fill(m, q.Question[0])
+	default:
+		m.Rcode = dns.RcodeFormatError
+	}
+	_ = w.WriteMsg(m) // the asker is gone: nothing to do
+}
+
+func (z *zone) fill(m *dns.Msg, q dns.Question) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	name := strings.ToLower(q.Name)
+	all, known := z.records[name]
+	for _, rr := range all {
+		if rr.Header().Rrtype == q.Qtype {
+			m.Answer = append(m.Answer, rr)
+		}
+	}
+	if !known && !z.below(name) {
+		m.Rcode = dns.RcodeNameError
+	}
+}
+
+// below tells whether a record stands under the name: then the name exists, without data (RFC 8020).
+func (z *zone) below(name string) bool {
+	for owner := range z.records {
+		if strings.HasSuffix(owner, "."+name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (z *zone) close() error {
+	var errs []error
+	for _, s := range z.servers {
+		errs = append(errs, s.Shutdown())
+	}
+	return errors.Join(errs...)
+}
