@@ -39,9 +39,12 @@ func (k *Keys) blindPool(ctx context.Context, tx *store.Tx, sl blindSlot) (*sync
 	if pool != nil {
 		return pool, nil
 	}
-	root, err := k.active(ctx, tx, slot{sl.org, purposeBlind, 0})
+	root, err := k.blindRoot(ctx, tx, slot{sl.org, purposeBlind, 0})
 	if err != nil {
 		return nil, err
+	}
+	if root == nil {
+		return &sync.Pool{New: pooled(newKey())}, nil
 	}
 	pool = &sync.Pool{New: pooled(derive(root.raw, "blind", sl.kind))}
 	tx.OnCommit(func() {
@@ -52,4 +55,19 @@ func (k *Keys) blindPool(ctx context.Context, tx *store.Tx, sl blindSlot) (*sync
 		}
 	})
 	return pool, nil
+}
+
+// blindRoot gives the key that an organisation's indexes derive from. A reader cannot make one: when there is none nothing is indexed
+// yet, and nil says so; a key thrown away after the look-up finds nothing, which is right.
+func (k *Keys) blindRoot(ctx context.Context, tx *store.Tx, sl slot) (*secret, error) {
+	if !tx.ReadOnly() {
+		return k.active(ctx, tx, sl)
+	}
+	k.mu.RLock()
+	s := k.current[sl]
+	k.mu.RUnlock()
+	if s != nil {
+		return s, nil
+	}
+	return k.stored(ctx, tx, sl)
 }

@@ -49,6 +49,7 @@ type Keys struct {
 	mu      sync.RWMutex
 	byID    map[uint32]*secret
 	current map[slot]*secret
+	gone    map[uint32]bool // destroyed by this process: a reader that began before does not bring them back
 	blind   map[blindSlot]*sync.Pool
 	token   *secret            // the newest key for links
 	tokens  map[uint32]*secret // all of them
@@ -106,6 +107,9 @@ func (k *Keys) take(tx *store.Tx, s *secret, sl slot, active bool) {
 	tx.OnCommit(func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
+		if k.gone[s.id] {
+			return
+		}
 		k.byID[s.id] = s
 		if active {
 			k.current[sl] = s

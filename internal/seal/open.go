@@ -19,7 +19,7 @@ import (
 func Open(ctx context.Context, st *store.Store, ring *Ring) (*Keys, error) {
 	k := &Keys{
 		st: st, ring: ring, limit: usedLimit,
-		byID: map[uint32]*secret{}, current: map[slot]*secret{}, blind: map[blindSlot]*sync.Pool{}, tokens: map[uint32]*secret{},
+		byID: map[uint32]*secret{}, current: map[slot]*secret{}, gone: map[uint32]bool{}, blind: map[blindSlot]*sync.Pool{}, tokens: map[uint32]*secret{},
 	}
 	var now time.Time
 	err := st.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {

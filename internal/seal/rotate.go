@@ -100,6 +100,7 @@ func (k *Keys) Destroy(ctx context.Context, tx *store.Tx, number uint32) error {
 	tx.OnCommit(func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
+		k.gone[number] = true
 		(&fresh{byID: k.byID, current: k.current}).drop(number)
 	})
 	return nil

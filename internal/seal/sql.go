@@ -2,59 +2,59 @@ package seal
 
 const (
 	selectRing = `
-SELECT ring, epoch, proof FROM seal_ring WHERE organisation_id = 0`
+select ring, epoch, proof from seal_ring where organisation_id = 0`
 
 	insertRing = `
-INSERT INTO seal_ring (organisation_id, ring, epoch, proof, changed_at) VALUES (0, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING`
+insert into seal_ring (organisation_id, ring, epoch, proof, changed_at) values (0, ?, ?, ?, ?)
+on conflict do nothing`
 
 	// An epoch never goes back: of two nodes that rotate, the later stands.
 	updateRing = `
-UPDATE seal_ring SET epoch = ?, proof = ?, changed_at = ? WHERE organisation_id = 0 AND ring = ? AND epoch < ?`
+update seal_ring set epoch = ?, proof = ?, changed_at = ? where organisation_id = 0 and ring = ? and epoch < ?`
 
 	countKeys = `
-SELECT count(*) FROM seal_key`
+select count(*) from seal_key`
 
 	selectKey = `
-SELECT organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at FROM seal_key
-WHERE organisation_id = ? AND id = ?`
+select organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at from seal_key
+where organisation_id = ? and id = ?`
 
 	selectActive = `
-SELECT organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at FROM seal_key
-WHERE organisation_id = ? AND purpose = ? AND period = ? AND state = 'active'
-ORDER BY number DESC LIMIT 1`
+select organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at from seal_key
+where organisation_id = ? and purpose = ? and period = ? and state = 'active'
+order by number desc limit 1`
 
 	selectNumber = `
-SELECT coalesce(max(number), 0) FROM seal_key WHERE organisation_id = ? AND purpose = ? AND period = ?`
+select coalesce(max(number), 0) from seal_key where organisation_id = ? and purpose = ? and period = ?`
 
 	selectPurpose = `
-SELECT organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at FROM seal_key
-WHERE organisation_id = ? AND purpose = ? AND state <> 'destroyed'
-ORDER BY period DESC, number DESC`
+select organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at from seal_key
+where organisation_id = ? and purpose = ? and state <> 'destroyed'
+order by period desc, number desc`
 
 	selectWrapped = `
-SELECT organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at FROM seal_key
-WHERE state <> 'destroyed' AND epoch < ?
-ORDER BY organisation_id, id`
+select organisation_id, id, purpose, period, number, wrapped, epoch, state, used, gone_at from seal_key
+where state <> 'destroyed' and epoch < ?
+order by organisation_id, id`
 
 	// Without a target the clause covers all three: the same period from another node, and an id drawn twice.
 	insertKey = `
-INSERT INTO seal_key (organisation_id, id, purpose, period, number, wrapped, epoch, state, used, made_at, retired_at, gone_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'active', 0, ?, 0, 0)
-ON CONFLICT DO NOTHING`
+insert into seal_key (organisation_id, id, purpose, period, number, wrapped, epoch, state, used, made_at, retired_at, gone_at)
+values (?, ?, ?, ?, ?, ?, ?, 'active', 0, ?, 0, 0)
+on conflict do nothing`
 
 	updateWrapped = `
-UPDATE seal_key SET wrapped = ?, epoch = ? WHERE organisation_id = ? AND id = ? AND state <> 'destroyed'`
+update seal_key set wrapped = ?, epoch = ? where organisation_id = ? and id = ? and state <> 'destroyed'`
 
 	updateUsed = `
-UPDATE seal_key SET used = used + ? WHERE organisation_id = ? AND id = ? RETURNING used`
+update seal_key set used = used + ? where organisation_id = ? and id = ? returning used`
 
 	retireKey = `
-UPDATE seal_key SET state = 'retired', retired_at = ? WHERE organisation_id = ? AND id = ? AND state = 'active'`
+update seal_key set state = 'retired', retired_at = ? where organisation_id = ? and id = ? and state = 'active'`
 
 	destroyKey = `
-UPDATE seal_key SET state = 'destroyed', wrapped = NULL, gone_at = ? WHERE organisation_id = ? AND id = ? AND state <> 'destroyed'`
+update seal_key set state = 'destroyed', wrapped = null, gone_at = ? where organisation_id = ? and id = ? and state <> 'destroyed'`
 
 	selectLowestEpoch = `
-SELECT coalesce(min(epoch), 0) FROM seal_key WHERE state <> 'destroyed'`
+select coalesce(min(epoch), 0) from seal_key where state <> 'destroyed'`
 )

@@ -181,6 +181,7 @@ func (s *Store) Read(ctx context.Context, scope id.Scope, fn func(ctx context.Co
 		return fmt.Errorf("begin to read: %w", s.fault(err))
 	}
 	tx := s.newTx(scope, inner)
+	tx.readOnly = true
 	err = tx.run(ctx, fn)
 	if rerr := inner.Rollback(); err == nil && rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
 		err = fmt.Errorf("end of reading: %w", s.fault(rerr))

@@ -26,6 +26,7 @@ type Tx struct {
 	row      *sql.Row
 	local    map[any]any
 	onCommit []func()
+	readOnly bool
 }
 
 // statements is what *sql.Conn and *sql.Tx share.
@@ -85,6 +86,9 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 	tx.row = row
 	return row
 }
+
+// ReadOnly tells whether the transaction was begun by Read: what must exist first cannot be made here.
+func (tx *Tx) ReadOnly() bool { return tx.readOnly }
 
 // OnCommit has fn run after the durable commit, in the order of the calls, never when this closure fails. fn must be quick and must
 // not use the store.
