@@ -22,6 +22,7 @@ const (
 	FactCoverage     FactKind = 9
 	FactConsent      FactKind = 10 // a proposal to the consent records, never a consent
 	FactAllergy      FactKind = 11
+	FactProxy        FactKind = 12 // a RelatedPerson; becomes Core.Proxies
 )
 
 // FactState is a fact's state in our words. The numbers are stored: append only.
@@ -67,9 +68,35 @@ type Fact struct {
 	Start    Moment
 	End      Moment
 	Value    Quantity
-	Text     map[string]string // what a kind has beyond these: "payor", "priorStart", "request", "daysSupply", "reason"
+	Text     map[string]string // what a kind has beyond these; the keys are the constants Text...
 	Import   id.Import
 }
+
+// The keys of Fact.Text.
+const (
+	TextLabel       = "label"       // the source's own words for the thing
+	TextCategory    = "category"    // laboratory, vital-signs, encounter-diagnosis, ...
+	TextClass       = "class"       // of an encounter: AMB, VR, HH, EMER, IMP, ...
+	TextType        = "type"        // of an appointment, in the source's words
+	TextReason      = "reason"      // why it was cancelled, refused, not done
+	TextPayor       = "payor"       // of a coverage
+	TextInsurance   = "insurance"   // its kind: medicare, medicaid, commercial, self-pay, other
+	TextRequest     = "request"     // of a dispense: the resource of the order
+	TextDaysSupply  = "daysSupply"  // whole days
+	TextMade        = "made"        // when the source made it: an appointment's booking, a result's issue (RFC 3339)
+	TextPriorStart  = "priorStart"  // of a moved appointment: where it stood before (RFC 3339)
+	TextValue       = "value"       // a value that is no quantity
+	TextInterpreted = "interpreted" // H, L, A, ...
+	TextMinutes     = "minutes"     // how long an appointment is
+	TextScope       = "scope"       // of a consent
+	TextProvision   = "provision"   // permit or deny
+	TextPurpose     = "purpose"     // codes, comma-separated
+	TextName        = "name"        // of a proxy
+	TextEmail       = "email"
+	TextPhone       = "phone"
+	// TextComponent and an alias:code is the prefix of a part's value, as in a blood pressure: "component.loinc:8480-6" = "140 mm[Hg]".
+	TextComponent = "component."
+)
 
 // Event is something that happened to or by a person. Events are appended, never changed; a retraction is an event too.
 type Event struct {
@@ -96,6 +123,7 @@ type Change struct {
 	Updated    time.Time
 	Facts      []Fact
 	Events     []Event
+	Delete     []string // resources that the source took back: "Appointment/a6", or the Subject itself
 	Warnings   []Warning
 }
 

@@ -74,6 +74,7 @@ type Core struct {
 	Identifiers []Identifier // whitelisted types only; never an SSN
 	Proxies     []Proxy
 	Custom      map[string]string
+	Inactive    bool // no source has the record in use: in no audience
 	// Placeholder says which fields hold a source's filler, not a fact: "birth", "name". No age rule and no greeting uses them.
 	Placeholder []string
 }

@@ -3,7 +3,7 @@ package people
 // Projection is what the audience index needs of one person: about 300 bytes, sealed beside the core. It is derived: a
 // rebuild from core, facts and events gives the same bytes.
 type Projection struct {
-	Kind      Kind
+	Kind      Kind // 0 for a record that was merged into another or that no source has in use: it is in no audience
 	Sex       Sex
 	Birth     Date // zero when unknown or a placeholder
 	Language  string
@@ -14,10 +14,11 @@ type Projection struct {
 	Deceased  bool
 	HasEmail  bool
 	HasPhone  bool
-	Insurance string   // the kind of the current coverage: medicare, medicaid, commercial, self-pay, other; empty unknown
+	Insurance string   // at the moment of reading, of Coverages: the kind of the current coverage: medicare, medicaid, commercial, self-pay, other; empty unknown
 	InPatient bool     // in hospital now
 	Sources   []string // feeds that know the person, for completeness
 
+	Coverages     []ProjectedCoverage
 	Conditions    []ProjectedCode
 	Medications   []ProjectedCode
 	Procedures    []ProjectedCode // last of each code
@@ -64,4 +65,10 @@ type ProjectedConsent struct {
 	Name  string
 	State string // given, refused, revoked, expired
 	Until int32  // days since 1970-01-01; 0 is open-ended
+}
+
+// ProjectedCoverage is one insurance and the days it holds; 0 is open.
+type ProjectedCoverage struct {
+	Kind       string
+	Start, End int32 // days since 1970-01-01
 }
