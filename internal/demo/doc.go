@@ -1,0 +1,6 @@
+// Package demo owns the story of the main job: made-up people, their export, two messages, receiving servers of every temper, and the
+// proof that every part held.
+//
+// It never knows the tables of the product: it starts the program as a child process and speaks to it by the routes of the API, as an
+// operator would. Read demo.go first; canary.go looks for what must stand nowhere in clear.
+package demo
