@@ -175,3 +175,16 @@ func (s *Store) apply(ctx context.Context, conn *sql.Conn, m migration) (err err
 	}
 	return tx.Commit()
 }
+
+// SchemaSum names the schema that this program brings a database to; two programs with the same sum agree about every table.
+func SchemaSum() (string, error) {
+	all, err := migrations(embedded)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, m := range all {
+		fmt.Fprintf(h, "%s %s\n", m.name, m.sum)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

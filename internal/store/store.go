@@ -133,6 +133,9 @@ func (s *Store) Close() error {
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
