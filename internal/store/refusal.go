@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -45,7 +46,7 @@ func (s *Store) fault(err error) error {
 func postgresFault(err error) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		if _, network := errors.AsType[*net.OpError](err); network || errors.Is(err, net.ErrClosed) || pgconn.Timeout(err) {
+		if _, network := errors.AsType[*net.OpError](err); network || errors.Is(err, net.ErrClosed) || errors.Is(err, driver.ErrBadConn) || pgconn.Timeout(err) {
 			return fault.Wrap(fault.Unavailable, err, "PostgreSQL does not answer").Hint("check that it runs and that the DSN names it")
 		}
 		if _, connect := errors.AsType[*pgconn.ConnectError](err); connect {
