@@ -13,12 +13,13 @@ import (
 )
 
 const (
-	maxMoved   = 8192                   // entries in one step of the sequencer
-	pollEvery  = 200 * time.Millisecond // for what other nodes committed; this node's own commits wake the sequencer
-	signEvery  = time.Second
-	markEvery  = time.Second
-	pauseAfter = time.Second // after an error
-	lastRound  = 5 * time.Second
+	maxMoved    = 8192                   // entries in one step of the sequencer
+	maxNumbered = 65536                  // changes in one step, per tree
+	pollEvery   = 200 * time.Millisecond // for what other nodes committed; this node's own commits wake the sequencer
+	signEvery   = time.Second
+	markEvery   = time.Second
+	pauseAfter  = time.Second // after an error
+	lastRound   = 5 * time.Second
 )
 
 // Run keeps the ledger going until ctx ends: on PostgreSQL it sequences and signs (one node at a time does), on both engines it
@@ -104,7 +105,7 @@ func (l *Ledger) round(ctx context.Context, signNow bool) (moved int, err error)
 			if err != nil {
 				return fmt.Errorf("sequence the ledger of %s: %w", org, err)
 			}
-			if _, err := tx.Exec(ctx, moveChanges, org, org, maxMoved, org, org); err != nil {
+			if _, err := tx.Exec(ctx, moveChanges, org, org, maxNumbered, org, org); err != nil {
 				return fmt.Errorf("number the changes of %s: %w", org, err)
 			}
 			if n > 0 {
