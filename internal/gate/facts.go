@@ -6,7 +6,9 @@ import (
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/law"
 	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/organisation"
 	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/tlspolicy"
 )
 
 // Facts is all that Decide looks at: plain values, built by Gather. The zero value of a field is always the careful answer:
@@ -61,13 +63,13 @@ type Message struct {
 }
 
 // Class is the CAN-SPAM class of a mail: 15 USC 7702(2), (17).
-type Class uint8
+type Class = organisation.Class
 
 // The classes.
 const (
 	ClassUndeclared    Class = 0
-	ClassTransactional Class = 1
-	ClassCommercial    Class = 2
+	ClassTransactional       = organisation.ClassTransactional
+	ClassCommercial          = organisation.ClassCommercial
 )
 
 // TextClass is the TCPA class of a text: 47 CFR 64.1200.
@@ -359,15 +361,15 @@ const (
 )
 
 // Proof is what a TLS connection must prove.
-type Proof string
+type Proof = tlspolicy.Proof
 
 // The proofs.
 const (
-	ProofNone   Proof = ""
-	ProofRoute  Proof = "route"   // a configured route with its own CA or pin
-	ProofDANE   Proof = "dane"    // RFC 7672
-	ProofMTASTS Proof = "mta_sts" // RFC 8461, mode enforce
-	ProofPKIX   Proof = "pkix"    // a certificate that verifies for the MX name, where the policy accepts it
+	ProofNone   = tlspolicy.ProofNone
+	ProofRoute  = tlspolicy.ProofRoute  // a configured route with its own CA or pin
+	ProofDANE   = tlspolicy.ProofDANE   // RFC 7672
+	ProofMTASTS = tlspolicy.ProofMTASTS // RFC 8461, mode enforce
+	ProofPKIX   = tlspolicy.ProofPKIX   // a certificate that verifies for the MX name, where the policy accepts it
 )
 
 // Carrier is who carries the message for us before it reaches the recipient's server: a smarthost, a text carrier. The

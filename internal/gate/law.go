@@ -246,7 +246,7 @@ func authorization(f *Facts, v *verdict) {
 
 func (a *Authorization) covers(p ledger.Purpose, payer string, v *verdict) Code {
 	switch {
-	case !contains(a.Purposes, p) && !contains(a.Purposes, ledger.PurposeMarketing):
+	case !contains(a.Purposes, p) && !(v.marketing && contains(a.Purposes, ledger.PurposeMarketing)):
 		return AuthorizationPurpose
 	case v.paid && !contains(a.Payers, payer):
 		return AuthorizationPayer

@@ -31,6 +31,7 @@ const (
 	StageTLS           Stage = 15
 	StagePickup        Stage = 16
 	StageBefore        Stage = 17 // the decision before this one
+	StageDestination   Stage = 18 // exports and feeds
 )
 
 var stageNames = map[Stage]string{
@@ -39,7 +40,7 @@ var stageNames = map[Stage]string{
 	StageSensitive: "law: sensitive class", StageAgreement: "law: agreement of the carrier", StageMaterial: "law: approval of the text",
 	StageLimits: "law: contact limits", StageDemand: "the sender's demand", StageLint: "content lint",
 	StagePlainRequest: "plain mail asked for after a warning", StageKeys: "the recipient's keys", StageTLS: "proven TLS",
-	StagePickup: "pickup", StageBefore: "the decision before",
+	StagePickup: "pickup", StageBefore: "the decision before", StageDestination: "exports and feeds",
 }
 
 // String names the stage.

@@ -143,6 +143,17 @@ const (
 
 	NeverWeaker  Code = "never_weaker"
 	HeldByDemand Code = "demanded_means_failed"
+
+	AdAudience         Code = "advertising_audience"
+	DestinationUnclear Code = "destination_undeclared"
+	ToThePerson        Code = "to_the_person"
+	SaleNeedsIt        Code = "sale_needs_authorization"
+	OutsideNeedsIt     Code = "outside_needs_authorization"
+	RestrictedPayer    Code = "restricted_payer"
+	AssociateUncovered Code = "associate_without_agreement"
+	AssociateCovered   Code = "associate_covered"
+	FieldsDropped      Code = "fields_dropped"
+	NothingNeeded      Code = "nothing_needed"
 )
 
 // reasonTable says of each code its stage, its weight, its rule and its text, in the order of the stages.
@@ -272,4 +283,14 @@ var reasonTable = []About{
 	{NoWayLeft, StagePickup, Holds, "45 CFR 164.312(e)(1)", "no protection that is allowed can be had"},
 	{NeverWeaker, StageBefore, Limits, "Carepost policy", "a message once decided never goes by a weaker way"},
 	{HeldByDemand, StageBefore, Holds, "Carepost policy", "the protection that was demanded failed and nothing may take its place"},
+	{AdAudience, StageDestination, Refuses, "45 CFR 164.508(a)(3), 164.502(a)(5)(ii)", "health information never goes into an advertising audience"},
+	{DestinationUnclear, StageDestination, Refuses, "45 CFR 164.502(a)", "what the receiver is to the organisation was not declared"},
+	{ToThePerson, StageDestination, Notes, "45 CFR 164.502(a)(1)(i), 164.524", "the person receives it"},
+	{SaleNeedsIt, StageDestination, Notes, "45 CFR 164.502(a)(5)(ii), 164.508(a)(4)", "the organisation is paid for it, so it needs an authorization that says so"},
+	{OutsideNeedsIt, StageDestination, Notes, "45 CFR 164.508(a)(1)", "no other permission covers this receiver, so it needs an authorization"},
+	{RestrictedPayer, StageDestination, Refuses, "45 CFR 164.522(a)(1)(vi)", "the person paid in full and the plan is not told"},
+	{AssociateUncovered, StageDestination, Refuses, "45 CFR 164.502(e), 164.504(e)", "no agreement in force covers the service that receives it"},
+	{AssociateCovered, StageDestination, Notes, "45 CFR 164.502(e), 164.504(e)", "an agreement covers the service that receives it"},
+	{FieldsDropped, StageDestination, Notes, "45 CFR 164.502(b), 164.514(d)", "fields that the purpose does not need stay here"},
+	{NothingNeeded, StageDestination, Refuses, "45 CFR 164.502(b)", "no field is needed for the purpose"},
 }
