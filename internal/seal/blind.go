@@ -23,13 +23,21 @@ func (k *Keys) Blind(ctx context.Context, tx *store.Tx, kind, value string) ([]b
 	if err != nil {
 		return nil, err
 	}
+	return blindSum(pool, value), nil
+}
+
+func newBlindPool(root []byte, kind string) *sync.Pool {
+	return &sync.Pool{New: pooled(derive(root, "blind", kind))}
+}
+
+func blindSum(pool *sync.Pool, value string) []byte {
 	mac := pool.Get().(*keyed)
 	defer pool.Put(mac)
 	var sum [32]byte
 	mac.buf = append(mac.buf[:0], value...)
 	mac.sum(mac.buf, &sum)
 	clear(mac.buf)
-	return sum[:BlindSize:BlindSize], nil
+	return sum[:BlindSize:BlindSize]
 }
 
 func (k *Keys) blindPool(ctx context.Context, tx *store.Tx, sl blindSlot) (*sync.Pool, error) {
@@ -44,9 +52,9 @@ func (k *Keys) blindPool(ctx context.Context, tx *store.Tx, sl blindSlot) (*sync
 		return nil, err
 	}
 	if root == nil {
-		return &sync.Pool{New: pooled(newKey())}, nil
+		return newBlindPool(newKey(), sl.kind), nil
 	}
-	pool = &sync.Pool{New: pooled(derive(root.raw, "blind", sl.kind))}
+	pool = newBlindPool(root.raw, sl.kind)
 	tx.OnCommit(func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
