@@ -262,6 +262,10 @@ func (r *Ring) encode() []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(e.superseded))
 		b = append(b, e.key...)
 	}
+	return summed(b)
+}
+
+func summed(b []byte) []byte {
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
 }

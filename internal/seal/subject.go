@@ -39,12 +39,20 @@ func (k *Keys) Subject(ctx context.Context, tx *store.Tx, subject id.UUID, wrapp
 	if err != nil {
 		return Key{}, err
 	}
-	if h.flags != 0 {
-		return Key{}, errOpen
-	}
 	bucket, err := k.find(ctx, tx, h.key)
 	if err != nil {
 		return Key{}, err
+	}
+	return openSubject(bucket, subject, wrapped)
+}
+
+func openSubject(bucket *secret, subject id.UUID, wrapped []byte) (Key, error) {
+	h, err := parseHeader(wrapped)
+	if err != nil {
+		return Key{}, err
+	}
+	if h.flags != 0 || h.key != bucket.id {
+		return Key{}, errOpen
 	}
 	plain, err := openWith(bucket.aead, h, subjectCell(subject), bucket.org, wrapped)
 	if err != nil {
