@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -16,42 +17,39 @@ const maxHosts = 10
 const smtpPort = "25"
 
 // mailServers finds the servers of a domain by RFC 5321 5.1, without any policy.
-func mailServers(ctx context.Context, r Resolver, domain string) Resolution {
+func mailServers(ctx context.Context, r Resolver, domain string) (Resolution, time.Duration) {
 	res := Resolution{Domain: domain}
-	if !validName(domain) {
-		return res.not(Nowhere, ReasonBadName)
-	}
 	a, err := r.Lookup(ctx, domain, RecordMX)
 	switch {
 	case err != nil:
-		return res.not(Later, ReasonResolver)
+		return res.not(Later, ReasonResolver), 0
 	case a.Missing:
-		return res.not(Nowhere, ReasonNoDomain)
+		return res.not(Nowhere, ReasonNoDomain), 0
 	case len(a.MX) == 0:
 		return implicitServer(ctx, r, res)
 	case len(a.MX) == 1 && a.MX[0].Name == "":
-		return res.not(Nowhere, ReasonNullMX)
+		return res.not(Nowhere, ReasonNullMX), 0
 	}
 	hosts := ordered(domain, a.MX)
 	if len(hosts) == 0 {
-		return res.not(Nowhere, ReasonNoAddress)
+		return res.not(Nowhere, ReasonNoAddress), 0
 	}
 	res.Status, res.Hosts, res.Group = Ready, hosts, GroupOf(hosts[0].Name)
-	return res
+	return res, a.TTL
 }
 
 // implicitServer: a domain with an address and no MX receives its own mail (RFC 5321 5.1).
-func implicitServer(ctx context.Context, r Resolver, res Resolution) Resolution {
+func implicitServer(ctx context.Context, r Resolver, res Resolution) (Resolution, time.Duration) {
 	a, err := r.Lookup(ctx, res.Domain, RecordAddr)
 	switch {
 	case err != nil:
-		return res.not(Later, ReasonResolver)
+		return res.not(Later, ReasonResolver), 0
 	case len(a.Addrs) == 0:
-		return res.not(Nowhere, ReasonNoAddress)
+		return res.not(Nowhere, ReasonNoAddress), 0
 	}
 	res.Status, res.Group = Ready, GroupOf(res.Domain)
 	res.Hosts = []Host{{res.Domain, net.JoinHostPort(res.Domain, smtpPort)}}
-	return res
+	return res, a.TTL
 }
 
 func (r Resolution) not(s Status, why Reason) Resolution {
