@@ -1,0 +1,42 @@
+// Package config owns the typed settings of an installation: what may be set, its default, its documentation and where it comes
+// from: a YAML file, then the environment (CAREPOST_ and the key in capitals), then flags; the later one wins.
+//
+// It never knows what a setting is for. The struct tags are the documentation; docs/config.md is made from them. An unknown key
+// refuses to start and names the nearest known one. What an organisation decides (policy, senders) is data, not a setting.
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// Config is every setting. The zero value is not usable: Load fills the defaults.
+type Config struct {
+	Data        string        `key:"data" default:"/var/lib/carepost" doc:"Folder of the embedded database, its lock and the socket. One process at a time holds it."`
+	Keys        string        `key:"keys" default:"/etc/carepost/keys" doc:"Folder of the epoch ring and the ledger's signing key. Keep it on another volume than the data; whoever holds both reads everything."`
+	DSN         string        `key:"dsn" secret:"true" doc:"PostgreSQL connection string. Empty uses the embedded database in the data folder."`
+	Host        string        `key:"host" default:"localhost" doc:"Public host name of this installation: links in messages and the ledger's origin are made from it, never from a request."`
+	Socket      string        `key:"socket" doc:"Path of the command socket. Empty is carepost.sock in the data folder."`
+	Resolver    string        `key:"resolver" doc:"host:port of the DNS resolver. Empty takes the first of /etc/resolv.conf."`
+	Helo        string        `key:"helo" doc:"Name said in EHLO. Empty is the host."`
+	Source      string        `key:"source" doc:"Source IP address of outgoing mail. Empty lets the system choose."`
+	Connections int           `key:"connections" default:"100" min:"1" max:"10000" doc:"Most connections to receiving mail servers at once."`
+	Freshness   time.Duration `key:"freshness" default:"48h" doc:"How long after its last import a source counts as fresh. Absence in a silent source is unknown, not a no."`
+	LogLevel    string        `key:"log-level" default:"info" oneof:"debug info warn error" doc:"Least level that is logged."`
+}
+
+// SocketPath gives the socket's path.
+func (c Config) SocketPath() string {
+	if c.Socket != "" {
+		return c.Socket
+	}
+	return strings.TrimRight(c.Data, "/") + "/carepost.sock"
+}
+
+// HeloName gives the name for EHLO.
+func (c Config) HeloName() string {
+	if c.Helo != "" {
+		return c.Helo
+	}
+	return c.Host
+}
