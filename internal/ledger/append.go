@@ -87,7 +87,7 @@ func (l *Ledger) AppendAll(ctx context.Context, tx *store.Tx, entries []Keyed) e
 func (l *Ledger) appendHere(ctx context.Context, tx *store.Tx, leaf, detail []byte) error {
 	org := tx.Organisation()
 	l.noteAppended(org)
-	if _, err := tx.Exec(ctx, insertEntry, org, org, leaf, detail); err != nil {
+	if _, err := tx.Exec(ctx, insertEntry, org, leaf, detail); err != nil {
 		return fmt.Errorf("append to the ledger: %w", err)
 	}
 	return nil
@@ -95,8 +95,8 @@ func (l *Ledger) appendHere(ctx context.Context, tx *store.Tx, leaf, detail []by
 
 // prepare makes the leaf's bytes and the sealed detail.
 func (l *Ledger) prepare(tx *store.Tx, e Keyed) (leaf, sealed []byte, err error) {
-	if l.forked.Load() {
-		return nil, nil, errForked()
+	if err := l.refuses(tx.Organisation()); err != nil {
+		return nil, nil, err
 	}
 	if !e.Act.Known() || e.Act == ActRestore || !e.Purpose.Known() {
 		return nil, nil, fault.New(fault.Internal, "not an act or purpose that may be appended: %s, %s", e.Act, e.Purpose)

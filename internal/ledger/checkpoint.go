@@ -71,10 +71,15 @@ func parseTreeOrigin(base, origin string) (org id.Organisation, epoch int64, ok 
 
 var errOtherKey = errors.New("signed by another key")
 
-// openCheckpoint checks the signature of a checkpoint against the installation's public key.
+// openCheckpoint checks the signature of a checkpoint against the installation's public key, or against the same key under the
+// tree's own name, as witnesses know it.
 func openCheckpoint(msg []byte, pub publicKey) (c checkpoint, org id.Organisation, epoch int64, err error) {
 	origin, _, _ := strings.Cut(string(msg), "\n")
 	org, epoch, ok := parseTreeOrigin(pub.origin, origin)
+	for base := pub.origin; !ok && origin == pub.origin && strings.Contains(base, "/"); {
+		base = base[:strings.LastIndexByte(base, '/')]
+		org, epoch, ok = parseTreeOrigin(base, origin)
+	}
 	if !ok {
 		return c, 0, 0, fault.New(fault.Invalid, "the checkpoint is of another ledger").Hint("the key given is of %s", pub.origin)
 	}

@@ -105,8 +105,12 @@ func (l *Ledger) checkpoint(ctx context.Context, org id.Organisation) (c checkpo
 	return c, h.signed, at, nil
 }
 
-// Checkpoint gives the newest signed checkpoint of a tree: what an auditor keeps to hold against the next export.
+// Checkpoint gives a signed checkpoint over all that was committed before the call: what an auditor keeps to hold against the next
+// export, and the receipt of an act that must be proven before it takes effect (emergency access, an export).
 func (l *Ledger) Checkpoint(ctx context.Context, org id.Organisation) ([]byte, error) {
+	if err := l.Numbered(ctx, org); err != nil {
+		return nil, err
+	}
 	_, signed, _, err := l.checkpoint(ctx, org)
 	return signed, err
 }

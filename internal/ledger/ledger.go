@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,17 +17,19 @@ import (
 
 // Ledger writes and reads the trees of one database. It is safe for concurrent use.
 type Ledger struct {
-	st     *store.Store
-	keys   *seal.Keys
-	signer Signer
-	mark   *mark
-	forked atomic.Bool   // behind what was signed: nothing is appended until Reopen
-	kick   chan struct{} // something waits for the sequencer
-	signed atomic.Int64  // when this node last signed, PostgreSQL
+	st       *store.Store
+	keys     *seal.Keys
+	signer   Signer
+	mark     *mark
+	forked   atomic.Bool   // behind what was signed: nothing is appended until Reopen
+	kick     chan struct{} // something waits for the sequencer
+	signed   atomic.Int64  // when this node last signed, PostgreSQL
+	followed atomic.Int64  // up to when the mark knows what other nodes signed
 
 	mu       sync.Mutex
 	appended map[id.Organisation]bool  // SQLite: trees that the running group may have appended to
 	edges    map[id.Organisation]*edge // of trees used lately
+	broken   map[id.Organisation]error // trees whose tables were changed by another hand
 }
 
 // edge is a tree's right edge as it was after this process's last commit to it.
@@ -52,6 +55,7 @@ func New(ctx context.Context, st *store.Store, keys *seal.Keys, signer Signer) (
 	l := &Ledger{
 		st: st, keys: keys, signer: signer, mark: m, kick: make(chan struct{}, 1),
 		appended: map[id.Organisation]bool{}, edges: map[id.Organisation]*edge{},
+		broken: map[id.Organisation]error{},
 	}
 	fork, forked, err := l.CheckFork(ctx)
 	if err != nil {
@@ -60,6 +64,8 @@ func New(ctx context.Context, st *store.Store, keys *seal.Keys, signer Signer) (
 	if forked {
 		l.forked.Store(true)
 		slog.ErrorContext(ctx, "the database is behind what the ledger signed: it was restored", "trees", len(fork.Trees), "lost", fork.lost())
+	} else if err := l.adoptSigned(ctx); err != nil {
+		return nil, err
 	}
 	if st.Engine() == store.SQLite {
 		st.BeforeCommit(l.beforeCommit)
@@ -74,6 +80,7 @@ func (l *Ledger) PublicKey() string { return l.signer.PublicKey() }
 func (l *Ledger) beforeCommit(ctx context.Context, tx *store.Tx) error {
 	for _, org := range l.takeAppended() {
 		if err := l.growByGroup(ctx, tx, org); err != nil {
+			l.noteBroken(org, err)
 			return fmt.Errorf("sequence the ledger of %s: %w", org, err)
 		}
 	}
@@ -127,7 +134,30 @@ func (l *Ledger) wake() {
 	}
 }
 
-// errForked is what an act gets while the database is behind what was signed. No ledger, no act.
+// errTampered is the cause of the refusal to build on tables that do not fit what was signed.
+var errTampered = errors.New("ledger: tables and signed head differ")
+
+// noteBroken keeps a tree that cannot go on from stopping all others: it alone takes no more entries.
+func (l *Ledger) noteBroken(org id.Organisation, err error) bool {
+	if !errors.Is(err, errTampered) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken[org] = err
+	return true
+}
+
+// refuses tells why a tree takes no entry. No ledger, no act.
+func (l *Ledger) refuses(org id.Organisation) error {
+	if l.forked.Load() {
+		return errForked()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken[org]
+}
+
 func errForked() error {
 	return fault.New(fault.Conflict, "the database is behind what the ledger has signed: it was restored from a backup").
 		Hint("look at carepost doctor, then run carepost ledger reopen, which records what was lost")

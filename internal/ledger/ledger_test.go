@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/carepost/carepost/internal/caretest"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
@@ -545,4 +547,119 @@ func TestNumberedEndsWithItsContext(t *testing.T) {
 	if err := led.Numbered(ctx, org); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("one waits and nobody numbers it: %v", err)
 	}
+}
+
+// TestABrokenTreeStopsItselfOnly: one organisation's tables were changed by another hand; the others go on.
+func TestABrokenTreeStopsItselfOnly(t *testing.T) {
+	st := caretest.Open(t)
+	keys := caretest.Keys(t, st)
+	signer := newSigner(t)
+	first := caretest.RunLedger(t, st, keys, signer)
+	for _, o := range []id.Organisation{1, 2} {
+		if err := appendOne(t.Context(), st, keys, first, id.System(o), ledger.Entry{Act: ledger.ActView}); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Numbered(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Check(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := st.Write(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE ledger_tile SET hashes = ? WHERE organisation_id = ?`, make([]byte, 32), 1)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	led, err := ledger.New(t.Context(), st, keys, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := appendOne(t.Context(), st, keys, led, id.System(1), ledger.Entry{Act: ledger.ActView}); !fault.Is(err, fault.Internal) {
+			t.Errorf("the broken tree took an entry: %v", err)
+		}
+	}
+	if err := appendOne(t.Context(), st, keys, led, id.System(2), ledger.Entry{Act: ledger.ActView}); err != nil {
+		t.Errorf("the other tree: %v", err)
+	}
+	if err := led.Check(t.Context(), 1); !fault.Is(err, fault.Internal) {
+		t.Errorf("the check of the broken tree: %v", err)
+	}
+	if report := verify(t, led, export(t, led, 2), nil); report.Entries != 2 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// TestCheckHoldsTheTreeAgainstKeptCheckpoints: a history rebuilt and signed anew does not fit what was signed before.
+func TestCheckHoldsTheTreeAgainstKeptCheckpoints(t *testing.T) {
+	now := time.UnixMilli(1_790_000_000_000)
+	var mu sync.Mutex
+	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(time.Minute)
+		return now
+	}})
+	keys, led := caretest.Ground(t, st)
+	for range 5 {
+		fill(t, st, keys, led, 60)
+	}
+	if err := led.Check(t.Context(), org); err != nil {
+		t.Fatal(err)
+	}
+	err := st.Write(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE ledger_tile SET hashes = ? WHERE organisation_id = ? AND level = 0 AND place = 0`, make([]byte, 8192), org)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := led.Check(t.Context(), org); !fault.Is(err, fault.Internal) {
+		t.Errorf("a tile that was changed: %v", err)
+	}
+}
+
+func TestProofs(t *testing.T) {
+	caretest.Databases(t, func(t *testing.T, st *store.Store) {
+		keys, led := caretest.Ground(t, st)
+		fill(t, st, keys, led, 300)
+		roots := map[int64]tlog.Hash{}
+		leaves := map[int64][]byte{}
+		readArchive(t, export(t, led, org), leaves)
+		for _, n := range []int64{1, 255, 256, 257, 300} {
+			roots[n] = rootOf(t, leaves, n)
+		}
+		err := st.Read(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+			for _, n := range []int64{0, 255, 256, 299} {
+				p, err := led.ProveEntry(ctx, tx, n, 300)
+				if err != nil {
+					return err
+				}
+				if err := tlog.CheckRecord(p, 300, roots[300], n, tlog.RecordHash(leaves[n])); err != nil {
+					t.Error(n, err)
+				}
+			}
+			for _, n := range []int64{1, 255, 256, 257, 300} {
+				p, err := led.ProveGrowth(ctx, tx, n, 300)
+				if err != nil {
+					return err
+				}
+				if err := tlog.CheckTree(p, 300, roots[300], n, roots[n]); err != nil {
+					t.Error(n, err)
+				}
+			}
+			for _, bad := range [][2]int64{{300, 300}, {-1, 300}, {0, 301}} {
+				if _, err := led.ProveEntry(ctx, tx, bad[0], bad[1]); !fault.Is(err, fault.Invalid) {
+					t.Errorf("%v was proven: %v", bad, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }

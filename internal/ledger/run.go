@@ -18,7 +18,8 @@ const (
 	pollEvery   = 200 * time.Millisecond // for what other nodes committed; this node's own commits wake the sequencer
 	signEvery   = time.Second
 	markEvery   = time.Second
-	pauseAfter  = time.Second // after an error
+	pauseAfter  = time.Second      // after an error
+	followSlack = 10 * time.Second // between the clocks of nodes
 	lastRound   = 5 * time.Second
 )
 
@@ -36,7 +37,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 			defer cancel()
 			return errors.Join(l.drain(last), l.SaveMark())
 		case <-marks.C:
-			if err := l.SaveMark(); err != nil {
+			if err := errors.Join(l.followSigned(ctx), l.SaveMark()); err != nil {
 				slog.ErrorContext(ctx, "the ledger's mark cannot be written", "error", err)
 			}
 		case <-l.kick:
@@ -98,6 +99,10 @@ func (l *Ledger) round(ctx context.Context, signNow bool) (moved int, err error)
 		var grown []*growth
 		for _, org := range orgs {
 			g, err := l.begin(ctx, tx, org)
+			if l.noteBroken(org, err) {
+				slog.ErrorContext(ctx, "a tree of the ledger cannot go on", "organisation", org, "error", err)
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -134,6 +139,9 @@ func (l *Ledger) finishRound(ctx context.Context, tx *store.Tx, grown []*growth,
 				continue
 			}
 			g, err := l.begin(ctx, tx, org)
+			if l.noteBroken(org, err) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -148,6 +156,56 @@ func (l *Ledger) finishRound(ctx context.Context, tx *store.Tx, grown []*growth,
 			return err
 		}
 	}
+	return nil
+}
+
+// followSigned takes what other nodes signed into this node's mark (PostgreSQL).
+func (l *Ledger) followSigned(ctx context.Context) error {
+	if l.st.Engine() == store.SQLite || l.forked.Load() {
+		return nil
+	}
+	return l.noteSigned(ctx, l.followed.Load())
+}
+
+// adoptSigned takes what the database holds into the mark, at the start.
+func (l *Ledger) adoptSigned(ctx context.Context) error {
+	had := l.mark.file
+	if err := l.noteSigned(ctx, 0); err != nil {
+		return err
+	}
+	if n := len(l.mark.list()); !had && n > 0 && l.mark.path != "" {
+		slog.WarnContext(ctx, "there is no mark of what the ledger signed; whether the database was restored before now cannot be told", "trees", n)
+	}
+	return nil
+}
+
+func (l *Ledger) noteSigned(ctx context.Context, since int64) error {
+	var began int64
+	err := l.st.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
+		began = store.Millis(tx.Now)
+		rows, err := tx.Query(ctx, selectSigned, since)
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
+		for rows.Next() {
+			var org id.Organisation
+			var signed []byte
+			if err := rows.Scan(&org, &signed); err != nil {
+				return err
+			}
+			// One that does not fit is met, with its reason, when its tree is used.
+			c, of, epoch, err := openCheckpoint(signed, l.signer.public())
+			if err == nil && of == org {
+				l.mark.note(head{org: org, epoch: epoch, root: c.root[:], signedSize: c.size, signed: signed})
+			}
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("read what the ledger signed: %w", err)
+	}
+	l.followed.Store(began - followSlack.Milliseconds())
 	return nil
 }
 

@@ -91,7 +91,7 @@ func (l *Ledger) beginAt(ctx context.Context, tx *store.Tx, h head, found bool) 
 
 // loadTree reads a tree's edge and believes it only when it hashes to the root that this ledger signed.
 func (l *Ledger) loadTree(ctx context.Context, tx *store.Tx, h head) (*tree, error) {
-	changed := fault.New(fault.Internal, "the ledger's tables do not fit its signed head: they were changed by another hand").
+	changed := fault.Wrap(fault.Internal, errTampered, "the ledger's tables do not fit its signed head: they were changed by another hand").
 		At("%s", h.org).Hint("export and verify it, and compare with the last backup")
 	var edge [][]byte
 	for level := 0; level*tileHeight < maxLevels && h.size>>(level*tileHeight) > 0; level++ {
@@ -231,10 +231,14 @@ func (l *Ledger) growByGroup(ctx context.Context, tx *store.Tx, org id.Organisat
 		return fmt.Errorf("read new entries: %w", err)
 	}
 	defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
+	var seq int64
 	var leaf sql.RawBytes
 	for rows.Next() {
-		if err := rows.Scan(&leaf); err != nil {
+		if err := rows.Scan(&seq, &leaf); err != nil {
 			return fmt.Errorf("read new entries: %w", err)
+		}
+		if seq != g.tree.size {
+			return fault.Wrap(fault.Internal, errTampered, "entry %d of the ledger got the number %d", g.tree.size, seq).At("%s", org)
 		}
 		g.add(leaf)
 	}
@@ -255,7 +259,7 @@ func (g *growth) takePending(ctx context.Context, tx *store.Tx, limit int) (int,
 	}
 	for _, x := range leaves {
 		if x.seq != g.tree.size {
-			return 0, fault.New(fault.Internal, "entry %d of the ledger got the number %d", g.tree.size, x.seq)
+			return 0, fault.Wrap(fault.Internal, errTampered, "entry %d of the ledger got the number %d", g.tree.size, x.seq).At("%s", g.head.org)
 		}
 		g.add(x.leaf)
 	}

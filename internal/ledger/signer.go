@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/id"
 )
 
 // Signer signs checkpoints with the installation's Ed25519 note key. Its key is its own, under no other: whoever verifies needs
@@ -121,6 +122,15 @@ func (s Signer) PublicKey() string {
 	return text
 }
 
+// TreeKey gives the verifier key of one tree: the same key under the tree's own origin, as witnesses and other C2SP tools want it.
+func (l *Ledger) TreeKey(org id.Organisation, epoch int64) string {
+	text, err := note.NewEd25519VerifierKey(treeOrigin(l.signer.origin, org, epoch), l.signer.public().key)
+	if err != nil {
+		panic(err) // never happens: the key was checked when it was read
+	}
+	return text
+}
+
 func (s Signer) public() publicKey {
 	return publicKey{origin: s.origin, key: s.key.Public().(ed25519.PublicKey)} //nolint:forcetypeassert // that is its type
 }
@@ -188,8 +198,8 @@ func (p publicKey) verifier(name string) (note.Verifier, error) {
 	return note.NewVerifier(text)
 }
 
-// id is the first four bytes of the key's fingerprint under the installation's name, for messages.
-func (p publicKey) id() string {
+// fingerprint is the first four bytes of the key's fingerprint under the installation's name, for messages.
+func (p publicKey) fingerprint() string {
 	v, err := p.verifier(p.origin)
 	if err != nil {
 		return "unknown"

@@ -1,10 +1,12 @@
 package ledger
 
 // Appending. On SQLite there is one writer, so an entry takes its number where it is written; a closure that is rolled back gives
-// its numbers back. On PostgreSQL it waits without one for the sequencer.
+// its numbers back. It is never below the head's size, should somebody have deleted the last rows. On PostgreSQL it waits without
+// a number for the sequencer.
 const (
 	insertEntry = `INSERT INTO ledger_entry (organisation_id, seq, leaf, detail)
-VALUES (?, (SELECT coalesce(max(seq) + 1, 0) FROM ledger_entry WHERE organisation_id = ?), ?, ?)`
+VALUES (?1, max((SELECT coalesce(max(seq) + 1, 0) FROM ledger_entry WHERE organisation_id = ?1),
+  (SELECT coalesce(max(size), 0) FROM ledger_head WHERE organisation_id = ?1)), ?2, ?3)`
 
 	insertChange = `INSERT INTO change (organisation_id, seq, person_id)
 VALUES (?, (SELECT coalesce(max(seq) + 1, 1) FROM change WHERE organisation_id = ?), ?)`
@@ -36,6 +38,11 @@ WHERE organisation_id = ? AND size = ? AND epoch = ?`
 
 	insertEntryAt = `INSERT INTO ledger_entry (organisation_id, seq, leaf, detail) VALUES (?, ?, ?, ?)`
 
+	// What other nodes signed (PostgreSQL), and at the start what the database holds.
+	selectSigned = `SELECT organisation_id, signed FROM ledger_head WHERE signed_at >= ? ORDER BY organisation_id`
+
+	selectKept = `SELECT signed FROM ledger_checkpoint WHERE organisation_id = ? ORDER BY epoch DESC, size DESC LIMIT ?`
+
 	insertCheckpoint = `INSERT INTO ledger_checkpoint (organisation_id, epoch, size, signed_at, signed) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (organisation_id, epoch, size) DO NOTHING`
 
@@ -45,7 +52,7 @@ ON CONFLICT (organisation_id, level, place) DO UPDATE SET hashes = excluded.hash
 	selectTile = `SELECT hashes FROM ledger_tile WHERE organisation_id = ? AND level = ? AND place = ?`
 
 	// SQLite: what the group's closures appended.
-	selectNew = `SELECT leaf FROM ledger_entry WHERE organisation_id = ? AND seq >= ? ORDER BY seq`
+	selectNew = `SELECT seq, leaf FROM ledger_entry WHERE organisation_id = ? AND seq >= ? ORDER BY seq`
 
 	// PostgreSQL: what is visible is taken, never "all above the last number": numbers given before a commit become visible out of order.
 	waitSequencer = `SELECT pg_advisory_xact_lock(4713870915172690290)`
