@@ -1,0 +1,114 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// settleAll settles outcomes as they come; while a commit is under way the next ones gather.
+func (r *run[W, R]) settleAll() {
+	for first := range r.done {
+		some := []Outcome[W, R]{first}
+	gather:
+		for len(some) < r.batch {
+			select {
+			case o, open := <-r.done:
+				if !open {
+					break gather
+				}
+				some = append(some, o)
+			default:
+				break gather
+			}
+		}
+		byOrganisation := map[id.Organisation][]Outcome[W, R]{}
+		for _, o := range some {
+			org := r.loop.Key(o.Work).Organisation
+			byOrganisation[org] = append(byOrganisation[org], o)
+		}
+		var wg sync.WaitGroup
+		places := make(chan struct{}, maxScopes)
+		for org, list := range byOrganisation {
+			places <- struct{}{}
+			wg.Go(func() {
+				r.settle(org, list)
+				<-places
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// settle writes outcomes. What cannot be written together is tried one by one, so that one row's trouble is not the others'; what
+// cannot be written within a lease is left to whoever takes the row over.
+func (r *run[W, R]) settle(org id.Organisation, list []Outcome[W, R]) {
+	defer r.forget(list)
+	give := time.Now().Add(r.lease)
+	for wait := settleRetry; ; wait = min(2*wait, time.Second) {
+		held, err := r.write(org, list)
+		if err == nil {
+			if held < len(list) {
+				slog.Warn("outcomes came after their lease was lost", "loop", r.loop.Name, "organisation", org, "lost", len(list)-held)
+			}
+			return
+		}
+		if len(list) > 1 && !fault.Is(err, fault.Unavailable) {
+			for i := range list {
+				r.settle(org, list[i:i+1])
+			}
+			return
+		}
+		if r.failed() || time.Now().Add(wait).After(give) {
+			slog.Error("outcomes could not be written; their rows will be taken over", "loop", r.loop.Name, "organisation", org, "count", len(list), "error", err)
+			return
+		}
+		time.Sleep(wait)
+	}
+}
+
+// failed tells whether the database takes no write until a restart.
+func (r *run[W, R]) failed() bool {
+	select {
+	case <-r.st.Failed():
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *run[W, R]) write(org id.Organisation, list []Outcome[W, R]) (held int, err error) {
+	r.mu.Lock()
+	for i := range list { // a lease may have been taken anew since the work was done
+		if h, ok := r.held[r.loop.Key(list[i].Work)]; ok {
+			list[i].Lease = h.lease
+		}
+	}
+	r.mu.Unlock()
+	err = r.st.Write(context.Background(), id.System(org), func(ctx context.Context, tx *store.Tx) (err error) {
+		held, err = r.loop.Settle(ctx, tx, list)
+		if err == nil && (held < 0 || held > len(list)) {
+			err = fmt.Errorf("the loop %s settled %d of %d outcomes", r.loop.Name, held, len(list))
+		}
+		return err
+	})
+	return held, err
+}
+
+func (r *run[W, R]) forget(list []Outcome[W, R]) {
+	r.mu.Lock()
+	for _, o := range list {
+		delete(r.held, r.loop.Key(o.Work))
+	}
+	r.mu.Unlock()
+	select {
+	case r.freed <- struct{}{}:
+	default:
+	}
+}
