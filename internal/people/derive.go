@@ -78,7 +78,7 @@ func event(f *Fact, kind string, at Moment) []Event {
 	if at.IsZero() {
 		return nil
 	}
-	return []Event{{Kind: kind, At: at.At(), Source: f.Source, Key: kind + " " + f.Resource, Import: f.Import}}
+	return []Event{{Kind: kind, At: at.At(), Source: f.Source, Key: kind + " " + f.Resource, Import: f.Import, resource: f.Resource}}
 }
 
 func appointmentEvents(f *Fact, facts []Fact, now time.Time) []Event {

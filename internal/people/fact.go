@@ -23,6 +23,7 @@ const (
 	FactConsent      FactKind = 10 // a proposal to the consent records, never a consent
 	FactAllergy      FactKind = 11
 	FactProxy        FactKind = 12 // a RelatedPerson; becomes Core.Proxies
+	FactProfile      FactKind = 13 // what a source says of the person as such; becomes the core
 )
 
 // FactState is a fact's state in our words. The numbers are stored: append only.
@@ -109,6 +110,8 @@ type Event struct {
 	Retracts bool   // takes back the event of the same source and key
 	Text     map[string]string
 	Import   id.Import
+
+	resource string // of the fact that says it
 }
 
 // Change is what one source message says about one person: the output of mapping, the input of Apply.

@@ -33,7 +33,7 @@ type CoreRecord struct {
 	Consents      []*ConsentRecord       `protobuf:"bytes,4,rep,name=consents,proto3" json:"consents,omitempty"` // what package consent said last
 	Kind          uint32                 `protobuf:"varint,5,opt,name=kind,proto3" json:"kind,omitempty"`
 	Inactive      bool                   `protobuf:"varint,6,opt,name=inactive,proto3" json:"inactive,omitempty"`
-	Revived       bool                   `protobuf:"varint,7,opt,name=revived,proto3" json:"revived,omitempty"` // a person of the staff has said that the patient lives
+	RevivedMs     int64                  `protobuf:"zigzag64,7,opt,name=revived_ms,json=revivedMs,proto3" json:"revived_ms,omitempty"` // when a person of the staff said that the patient lives: what was said before no longer counts
 	Placeholder   []string               `protobuf:"bytes,8,rep,name=placeholder,proto3" json:"placeholder,omitempty"`
 	Proxies       []*ProxyRecord         `protobuf:"bytes,9,rep,name=proxies,proto3" json:"proxies,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -112,11 +112,11 @@ func (x *CoreRecord) GetInactive() bool {
 	return false
 }
 
-func (x *CoreRecord) GetRevived() bool {
+func (x *CoreRecord) GetRevivedMs() int64 {
 	if x != nil {
-		return x.Revived
+		return x.RevivedMs
 	}
-	return false
+	return 0
 }
 
 func (x *CoreRecord) GetPlaceholder() []string {
@@ -1896,7 +1896,7 @@ var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
 	"\n" +
-	"\frecord.proto\x12\x12carepost.people.v1\"\xad\x03\n" +
+	"\frecord.proto\x12\x12carepost.people.v1\"\xb2\x03\n" +
 	"\n" +
 	"CoreRecord\x12;\n" +
 	"\aprofile\x18\x01 \x01(\v2!.carepost.people.v1.ProfileRecordR\aprofile\x12=\n" +
@@ -1904,8 +1904,9 @@ const file_record_proto_rawDesc = "" +
 	"\bcontacts\x18\x03 \x03(\v2!.carepost.people.v1.ContactRecordR\bcontacts\x12=\n" +
 	"\bconsents\x18\x04 \x03(\v2!.carepost.people.v1.ConsentRecordR\bconsents\x12\x12\n" +
 	"\x04kind\x18\x05 \x01(\rR\x04kind\x12\x1a\n" +
-	"\binactive\x18\x06 \x01(\bR\binactive\x12\x18\n" +
-	"\arevived\x18\a \x01(\bR\arevived\x12 \n" +
+	"\binactive\x18\x06 \x01(\bR\binactive\x12\x1d\n" +
+	"\n" +
+	"revived_ms\x18\a \x01(\x12R\trevivedMs\x12 \n" +
 	"\vplaceholder\x18\b \x03(\tR\vplaceholder\x129\n" +
 	"\aproxies\x18\t \x03(\v2\x1f.carepost.people.v1.ProxyRecordR\aproxies\"9\n" +
 	"\rSubjectRecord\x12\x16\n" +
