@@ -1,0 +1,208 @@
+package audience
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/people"
+)
+
+// Index holds what rules ask of everyone in one organisation. Readers take a View, which never changes, and need no lock. People
+// who changed wait beside the base and are asked one by one; when they are many a new base takes them in.
+type Index struct {
+	writing sync.Mutex
+	view    atomic.Pointer[View]
+	place   map[uint32]int // in View.young, by ordinal
+}
+
+// View is everyone at one moment.
+type View struct {
+	base  *base
+	size  uint32  // ordinals are below it
+	stale bitset  // people of the base whose place is taken by one in young
+	young []young // changed since the base was made; never changed in place
+}
+
+// young is one changed person; without a projection the person is gone.
+type young struct {
+	person     id.Person
+	ordinal    uint32
+	projection *people.Projection
+}
+
+// Change is one person as they are now. Without a projection the person is in no audience any more: merged or erased.
+type Change struct {
+	Person     id.Person
+	Ordinal    uint32
+	Projection *people.Projection
+}
+
+// NewIndex makes an index of the people that scan gives.
+func NewIndex(scan func(add func(id.Person, uint32, *people.Projection)) error) (*Index, error) {
+	n := newBuilder(nil, nil)
+	if err := scan(n.add); err != nil {
+		return nil, err
+	}
+	x := &Index{place: map[uint32]int{}}
+	b := n.finish()
+	x.view.Store(&View{base: b, size: b.size, stale: make(bitset, words(b.size))})
+	return x, nil
+}
+
+// View gives everyone as of now.
+func (x *Index) View() *View { return x.view.Load() }
+
+// A new base is made when so many people wait: asking one takes a microsecond, making a base a quarter of a second per million.
+const (
+	youngLeast = 256
+	youngMost  = 16_384
+	youngShare = 256 // one in so many
+)
+
+// Apply takes in changed people; the next View has them. A projection must not change after it was handed over.
+func (x *Index) Apply(changes []Change) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	old := x.view.Load()
+	v := &View{base: old.base, size: old.size, stale: slices.Clone(old.stale), young: slices.Clone(old.young)}
+	for _, c := range changes {
+		v.size = max(v.size, c.Ordinal+1)
+		if n := words(v.size); n > len(v.stale) {
+			v.stale = append(v.stale, make(bitset, n-len(v.stale))...)
+		}
+		v.stale.set(c.Ordinal)
+		y := young{c.Person, c.Ordinal, c.Projection}
+		if i, ok := x.place[c.Ordinal]; ok {
+			v.young[i] = y
+			continue
+		}
+		x.place[c.Ordinal] = len(v.young)
+		v.young = append(v.young, y)
+	}
+	if len(v.young) > min(max(youngLeast, int(v.size)/youngShare), youngMost) {
+		v = v.settle()
+		clear(x.place)
+	}
+	x.view.Store(v)
+}
+
+// Settle makes a new base now: for tests and measurements.
+func (x *Index) Settle() {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	x.view.Store(x.view.Load().settle())
+	clear(x.place)
+}
+
+func (v *View) settle() *View {
+	n := newBuilder(v.base, v.stale)
+	for _, y := range v.young {
+		if y.projection != nil {
+			n.add(y.person, y.ordinal, y.projection)
+		}
+	}
+	b := n.finish()
+	size := max(b.size, v.size)
+	return &View{base: b, size: size, stale: make(bitset, words(size))}
+}
+
+// Answer is who matches a rule.
+type Answer struct {
+	view      *View
+	yes, open bitset
+	People    int // patients and prospects
+	Matched   int
+	Unknown   int // of whom it is not known
+}
+
+// Ask answers a question for everyone.
+func (v *View) Ask(q *Question) Answer {
+	e := execute(v.base, v.size)
+	defer e.done()
+	mask := v.settled(e)
+	p := e.eval(q.root, mask)
+	a := Answer{view: v, yes: slices.Clone(p.yes), open: p.open, People: mask.count()}
+	for _, y := range v.young {
+		if y.projection == nil || !inAudiences(y.projection) {
+			continue
+		}
+		a.People++
+		switch q.root.person(y.projection) {
+		case True:
+			a.yes.set(y.ordinal)
+		case Unknown:
+			a.open.set(y.ordinal)
+		}
+	}
+	a.Matched, a.Unknown = a.yes.count(), a.open.count()
+	a.open = nil // its memory goes back
+	e.give(p.yes, p.open, mask)
+	return a
+}
+
+// settled gives the people of the base that still hold.
+func (v *View) settled(e *execution) bitset {
+	mask := e.copy(v.base.all)
+	mask.andNot(v.stale)
+	return mask
+}
+
+// everyone gives all patients and prospects.
+func (v *View) everyone(e *execution) bitset {
+	mask := v.settled(e)
+	for _, y := range v.young {
+		if y.projection != nil && inAudiences(y.projection) {
+			mask.set(y.ordinal)
+		}
+	}
+	return mask
+}
+
+// person gives the id of an ordinal.
+func (v *View) person(o uint32) id.Person {
+	if v.stale.has(o) {
+		for _, y := range v.young {
+			if y.ordinal == o {
+				return y.person
+			}
+		}
+	}
+	return v.base.ids[o]
+}
+
+// ordinal finds the place of a person by looking at everyone: for the few who are gone and say no place themselves.
+func (v *View) ordinal(p id.Person) (uint32, bool) {
+	for _, y := range v.young {
+		if y.person == p {
+			return y.ordinal, true
+		}
+	}
+	i := slices.Index(v.base.ids, p)
+	return uint32(max(i, 0)), i >= 0 //nolint:gosec // G115: places are 32 bits
+}
+
+// Ordinals gives who matches, by place.
+func (a Answer) Ordinals() []uint32 {
+	list := make([]uint32, 0, a.Matched)
+	a.yes.each(func(o uint32) { list = append(list, o) })
+	return list
+}
+
+// IDs gives who matches, by place.
+func (a Answer) IDs() []id.Person {
+	changed := make(map[uint32]id.Person, len(a.view.young))
+	for _, y := range a.view.young {
+		changed[y.ordinal] = y.person
+	}
+	list := make([]id.Person, 0, a.Matched)
+	a.yes.each(func(o uint32) {
+		if p, ok := changed[o]; ok && len(changed) > 0 {
+			list = append(list, p)
+			return
+		}
+		list = append(list, a.view.base.ids[o])
+	})
+	return list
+}
