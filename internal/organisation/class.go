@@ -37,4 +37,7 @@ func ParseClass(text string) (Class, error) {
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // UnmarshalText reads the word.
-func (c *Class) UnmarshalText(text []byte) (err error) { *c, err = ParseClass(string(text)); return err }
+func (c *Class) UnmarshalText(text []byte) (err error) {
+	*c, err = ParseClass(string(text))
+	return err
+}
