@@ -54,7 +54,7 @@ func (k *Keys) blindPool(ctx context.Context, tx *store.Tx, sl blindSlot) (*sync
 	if root == nil {
 		return newBlindPool(newKey(), sl.kind), nil
 	}
-	pool = newBlindPool(root.raw, sl.kind)
+	pool = newBlindPool(root.raw[:], sl.kind)
 	tx.OnCommit(func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()

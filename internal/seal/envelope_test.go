@@ -80,7 +80,7 @@ func known(t testing.TB) (v vectors) {
 func TestEnvelopesOfAnotherImplementationOpen(t *testing.T) {
 	for _, v := range known(t).Envelopes {
 		t.Run(v.Name, func(t *testing.T) {
-			key := Key{newSecret(v.Number, v.Flags&^flagPadded, v.Organisation, v.Key)}
+			key := Key{newSecret(v.Number, v.Flags&^flagPadded, v.Organisation, (*keyBytes)(v.Key))}
 			cell := Cell{v.Table, v.Column, v.Row}
 			got, err := key.Open(cell, v.Sealed)
 			if err != nil || !bytes.Equal(got, v.Plain) {
@@ -105,7 +105,7 @@ func TestDerivationsAsAnotherImplementation(t *testing.T) {
 			parts[i] = p
 		}
 		for range 2 { // the second time with a state that was used
-			key := Key{newSecret(1, 0, 1, m.Key)}
+			key := Key{newSecret(1, 0, 1, (*keyBytes)(m.Key))}
 			if sum := key.MAC(m.Name, parts...); !bytes.Equal(sum[:], m.Sum) {
 				t.Errorf("MAC of %q %x: %x", m.Name, parts, sum)
 			}
@@ -122,7 +122,7 @@ func TestTokensOfAnotherImplementation(t *testing.T) {
 	v := known(t)
 	kinds := map[string]TokenKind{"pickup": TokenPickup, "unsubscribe": TokenUnsubscribe, "hit": TokenHit, "form": TokenForm}
 	for _, tok := range v.Tokens {
-		k := &Keys{tokens: map[uint32]*secret{tok.Number: newSecret(tok.Number, 0, 0, tok.Key)}}
+		k := &Keys{tokens: map[uint32]*secret{tok.Number: newSecret(tok.Number, 0, 0, (*keyBytes)(tok.Key))}}
 		for name, kind := range kinds {
 			org, object, extra, err := k.OpenToken(kind, tok.Text)
 			if name != tok.Kind {
@@ -137,7 +137,7 @@ func TestTokensOfAnotherImplementation(t *testing.T) {
 		}
 	}
 	for _, a := range v.Addresses {
-		k := &Keys{address: []*secret{newSecret(1, 0, 0, a.Key)}}
+		k := &Keys{address: []*secret{newSecret(1, 0, 0, (*keyBytes)(a.Key))}}
 		kind, other := AddressBounce, AddressReply
 		if a.Kind == "reply" {
 			kind, other = other, kind
@@ -163,7 +163,7 @@ func TestTinkOpensOursAndWeTinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		number, org := rapid.Uint32().Draw(t, "number"), id.Organisation(rapid.Uint32().Draw(t, "organisation"))
-		key, cell := Key{newSecret(number, 0, org, raw)}, drawCell(t)
+		key, cell := Key{newSecret(number, 0, org, (*keyBytes)(raw))}, drawCell(t)
 		plain := rapid.SliceOfN(rapid.Byte(), 0, 5000).Draw(t, "plain")
 		sealed, err := key.Seal(cell, plain)
 		if err != nil {
@@ -199,7 +199,7 @@ func TestAValueOpensInItsPlaceOnly(t *testing.T) {
 		raw := rapid.SliceOfN(rapid.Byte(), keySize, keySize).Draw(t, "key")
 		org := id.Organisation(rapid.Uint32().Draw(t, "organisation"))
 		flags := rapid.SampledFrom([]byte{0, flagSubject}).Draw(t, "flags")
-		key, cell := Key{newSecret(7, flags, org, raw)}, drawCell(t)
+		key, cell := Key{newSecret(7, flags, org, (*keyBytes)(raw))}, drawCell(t)
 		plain := rapid.SliceOfN(rapid.Byte(), 0, 5000).Draw(t, "plain")
 		sealed, err := key.Seal(cell, plain)
 		if err != nil {
@@ -229,10 +229,14 @@ func TestAValueOpensInItsPlaceOnly(t *testing.T) {
 			"a table's end moved to the column": func() ([]byte, error) {
 				return key.Open(Cell{cell.Table + "a", "b" + cell.Column, cell.Row}, sealed)
 			},
-			"another organisation": func() ([]byte, error) { return Key{newSecret(7, flags, org+1, raw)}.Open(cell, sealed) },
-			"another key":          func() ([]byte, error) { return Key{newSecret(7, flags, org, make([]byte, keySize))}.Open(cell, sealed) },
-			"another key id":       func() ([]byte, error) { return Key{newSecret(8, flags, org, raw)}.Open(cell, sealed) },
-			"another sort of key":  func() ([]byte, error) { return Key{newSecret(7, flags^flagSubject, org, raw)}.Open(cell, sealed) },
+			"another organisation": func() ([]byte, error) { return Key{newSecret(7, flags, org+1, (*keyBytes)(raw))}.Open(cell, sealed) },
+			"another key": func() ([]byte, error) {
+				return Key{newSecret(7, flags, org, (*keyBytes)(make([]byte, keySize)))}.Open(cell, sealed)
+			},
+			"another key id": func() ([]byte, error) { return Key{newSecret(8, flags, org, (*keyBytes)(raw))}.Open(cell, sealed) },
+			"another sort of key": func() ([]byte, error) {
+				return Key{newSecret(7, flags^flagSubject, org, (*keyBytes)(raw))}.Open(cell, sealed)
+			},
 		} {
 			if what == "another key" && bytes.Equal(raw, make([]byte, keySize)) {
 				continue
@@ -245,7 +249,7 @@ func TestAValueOpensInItsPlaceOnly(t *testing.T) {
 }
 
 func TestSmallValuesOfManyLengthsLookAlike(t *testing.T) {
-	key := Key{newSecret(1, 0, 1, newKey())}
+	key := Key{newSecret(1, 0, 1, (*keyBytes)(newKey()))}
 	for _, c := range []struct{ plain, sealed int }{{0, 32}, {3, 32}, {12, 32}, {31, 32}, {32, 64}, {4096, 4128}, {4097, 4097}} {
 		got, err := key.Seal(Cell{"t", "c", nil}, make([]byte, c.plain))
 		if err != nil || len(got) != c.sealed+Overhead {
@@ -255,7 +259,7 @@ func TestSmallValuesOfManyLengthsLookAlike(t *testing.T) {
 }
 
 func TestTwoSealsDiffer(t *testing.T) {
-	key := Key{newSecret(1, 0, 1, newKey())}
+	key := Key{newSecret(1, 0, 1, (*keyBytes)(newKey()))}
 	a, err := key.Seal(Cell{"t", "c", nil}, []byte("same"))
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +284,7 @@ func TestTheZeroKeyRefuses(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	key := Key{newSecret(1, 0, 1, newKey())}
+	key := Key{newSecret(1, 0, 1, (*keyBytes)(newKey()))}
 	if _, err := key.Seal(Cell{}, make([]byte, maxPlain+1)); !fault.Is(err, fault.TooLarge) {
 		t.Error(err)
 	}
@@ -298,7 +302,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		// Under the key that it names: only a true envelope may open, and its plaintext is shorter than it.
-		got, err := Key{newSecret(h.key, h.flags&^flagPadded, 1, bytes.Clone(raw))}.Open(Cell{"t", "c", nil}, sealed)
+		got, err := Key{newSecret(h.key, h.flags&^flagPadded, 1, (*keyBytes)(bytes.Clone(raw)))}.Open(Cell{"t", "c", nil}, sealed)
 		if err == nil {
 			t.Fatalf("%x opens to %x", sealed, got)
 		}
@@ -312,7 +316,7 @@ func FuzzOpen(f *testing.F) {
 func FuzzOpenToken(f *testing.F) {
 	k := &Keys{tokens: map[uint32]*secret{}}
 	for _, v := range known(f).Tokens {
-		k.tokens[v.Number] = newSecret(v.Number, 0, 0, v.Key)
+		k.tokens[v.Number] = newSecret(v.Number, 0, 0, (*keyBytes)(v.Key))
 		f.Add(v.Text)
 		f.Add(v.Text + "=")
 		f.Add(v.Text + "\n")
@@ -335,7 +339,7 @@ func FuzzOpenToken(f *testing.F) {
 }
 
 func FuzzOpenAddress(f *testing.F) {
-	k := &Keys{address: []*secret{newSecret(1, 0, 0, known(f).Addresses[0].Key)}}
+	k := &Keys{address: []*secret{newSecret(1, 0, 0, (*keyBytes)(known(f).Addresses[0].Key))}}
 	for _, v := range known(f).Addresses {
 		f.Add(v.Text)
 	}

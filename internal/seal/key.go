@@ -25,7 +25,7 @@ type secret struct {
 	id    uint32 // of seal_key, or the generation of a subject's key
 	flags byte   // flagSubject or nothing
 	org   id.Organisation
-	raw   []byte
+	raw   *keyBytes
 	aead  cipher.AEAD
 
 	macOnce sync.Once
@@ -36,8 +36,8 @@ type secret struct {
 	covered atomic.Int64 // of them covered by a bump that is committed
 }
 
-func newSecret(number uint32, flags byte, org id.Organisation, raw []byte) *secret {
-	return &secret{id: number, flags: flags, org: org, raw: raw, aead: newAEAD(raw)}
+func newSecret(number uint32, flags byte, org id.Organisation, raw *keyBytes) *secret {
+	return &secret{id: number, flags: flags, org: org, raw: raw, aead: newAEAD(raw[:])}
 }
 
 // IsZero tells whether there is no key.
@@ -77,7 +77,7 @@ func (key Key) MAC(name string, parts ...[]byte) [32]byte {
 	if key.s == nil {
 		return sum
 	}
-	key.s.macOnce.Do(func() { key.s.macPool.New = pooled(derive(key.s.raw, "mac")) })
+	key.s.macOnce.Do(func() { key.s.macPool.New = pooled(derive(key.s.raw[:], "mac")) })
 	mac := key.s.macPool.Get().(*keyed)
 	defer key.s.macPool.Put(mac)
 	msg := appendPart(mac.buf[:0], name)

@@ -36,7 +36,7 @@ type epoch struct {
 	number     uint32
 	made       int64 // milliseconds
 	superseded int64 // milliseconds; 0 for the newest
-	key        []byte
+	key        *keyBytes
 }
 
 // Ring is the epoch keys, held in a file outside the database. It cannot be printed.
@@ -112,7 +112,7 @@ func (r *Ring) use(number uint32, fn func(key []byte) error) error {
 	}
 	switch {
 	case ok:
-		return fn(e.key)
+		return fn(e.key[:])
 	case number < r.epochs[0].number:
 		return fault.New(fault.Sealed, "epoch %d was destroyed: what it wrapped is gone for good", number)
 	default:
@@ -260,7 +260,7 @@ func (r *Ring) encode() []byte {
 		b = binary.BigEndian.AppendUint32(b, e.number)
 		b = binary.BigEndian.AppendUint64(b, uint64(e.made))
 		b = binary.BigEndian.AppendUint64(b, uint64(e.superseded))
-		b = append(b, e.key...)
+		b = append(b, e.key[:]...)
 	}
 	return summed(b)
 }

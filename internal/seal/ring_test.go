@@ -178,7 +178,7 @@ func TestDestroyKeepsWhatIsInUseAndWhatIsYoung(t *testing.T) {
 
 func TestADestroyedEpochIsWipedFromMemoryAndDisk(t *testing.T) {
 	path, r := makeRing(t)
-	key := bytes.Clone(r.epochs[0].key)
+	key := bytes.Clone(r.epochs[0].key[:])
 	old, err := os.Open(path) // the file that is about to be replaced
 	must(t, err)
 	defer old.Close()
@@ -187,7 +187,7 @@ func TestADestroyedEpochIsWipedFromMemoryAndDisk(t *testing.T) {
 	if _, err := r.destroy(2, birth.Add(2*Window)); err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Equal(room, key) {
+	if bytes.Equal(room[:], key) {
 		t.Error("the key is still in memory")
 	}
 	for name, f := range map[string]func() ([]byte, error){

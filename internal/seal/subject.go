@@ -27,7 +27,7 @@ func (k *Keys) NewSubject(ctx context.Context, tx *store.Tx, subject id.UUID) (K
 	if err != nil {
 		return Key{}, nil, err
 	}
-	return Key{newSecret(generationFirst, flagSubject, bucket.org, plain[4:])}, wrapped, nil
+	return Key{newSecret(generationFirst, flagSubject, bucket.org, (*keyBytes)(plain[4:]))}, wrapped, nil
 }
 
 // Subject opens the wrapped key of a subject of the transaction's organisation.
@@ -61,7 +61,7 @@ func openSubject(bucket *secret, subject id.UUID, wrapped []byte) (Key, error) {
 	if len(plain) != 4+keySize {
 		return Key{}, errOpen
 	}
-	return Key{newSecret(binary.BigEndian.Uint32(plain), flagSubject, bucket.org, plain[4:])}, nil
+	return Key{newSecret(binary.BigEndian.Uint32(plain), flagSubject, bucket.org, (*keyBytes)(plain[4:]))}, nil
 }
 
 // subjectCell binds a wrapped key to its subject, whatever table the owner keeps it in.
