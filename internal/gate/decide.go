@@ -29,8 +29,8 @@ var steps = []func(f *Facts, v *verdict){
 	authorization, optOuts, consents, // 3 and 4
 	restrictions, confidential, sensitive, carrier, material, // 5 to 9
 	hours, counts, // 10
-	demand, lint, // 11 and 12
-	choose, before, // 13 to 17
+	demand, lint, before, // 11 to 13
+	choose, // 14 to 17
 }
 
 // Decide answers. It is a function of its argument only.
@@ -48,7 +48,9 @@ func Decide(f Facts) Decision {
 // Redecide answers again after the proof of TLS that prev asked for was not met: pickup, or hold; never weaker than prev.
 func Redecide(f Facts, prev Decision) Decision {
 	f.Previous = &prev
-	f.TLS.State = TLSFailed
+	if f.TLS.State != TLSBroken {
+		f.TLS.State = TLSFailed
+	}
 	return Decide(f)
 }
 
@@ -320,19 +322,20 @@ func pickup(f *Facts, v *verdict) {
 // before: pgp, smime and tls may become pickup, or hold; nothing ever becomes tls or plain by failure.
 func before(f *Facts, v *verdict) {
 	p := f.Previous
-	if p == nil || !p.Means.Goes() || v.chosen == "" {
+	if p == nil || !p.Means.Goes() || p.Means == MeansPlain {
 		return
 	}
-	if p.Demanded && v.chosen != p.Means {
-		v.say(HeldByDemand, string(p.Means))
-		return
+	keep := setAll
+	for _, m := range All {
+		if m.Rank() < p.Means.Rank() {
+			keep &^= only(m)
+		}
 	}
-	if v.chosen.Rank() >= p.Means.Rank() {
-		return
+	if p.Demanded {
+		v.d.Demanded = true
+		keep = only(p.Means)
 	}
-	v.say(NeverWeaker, string(p.Means))
-	v.chosen = ""
-	pickup(f, v)
+	v.limit(NeverWeaker, string(p.Means), keep)
 }
 
 func contains[T comparable](list []T, x T) bool {

@@ -94,7 +94,7 @@ func declarations(f *Facts, v *verdict) {
 		v.say(NoChannel, "")
 	}
 	if m.Purpose == ledger.PurposeService {
-		if m.PHI {
+		if m.PHI || m.SelectedByHealth || len(m.Sensitive) > 0 {
 			v.say(ServiceWithPHI, "")
 		}
 		if !m.Fixed {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/carepost/carepost/internal/law"
+	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/people"
 )
 
@@ -41,7 +42,7 @@ func (f *Facts) hours(v *verdict) (law.Week, bool) {
 	}
 	solicits := v.marketing || m.Text == TextMarketing
 	week := orElse(f.Policy.OtherHours, "09:00-20:00")
-	if isCare(m.Purpose) && !solicits {
+	if (m.Purpose == ledger.PurposeTreatment || m.Purpose == ledger.PurposeRefill) && !solicits {
 		week = orElse(f.Policy.CareHours, "08:00-21:00")
 	}
 	if solicits {

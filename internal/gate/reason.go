@@ -26,11 +26,11 @@ const (
 	StageLimits        Stage = 10
 	StageDemand        Stage = 11
 	StageLint          Stage = 12
-	StagePlainRequest  Stage = 13
-	StageKeys          Stage = 14
-	StageTLS           Stage = 15
-	StagePickup        Stage = 16
-	StageBefore        Stage = 17 // the decision before this one
+	StageBefore        Stage = 13 // the decision that this one replaces
+	StagePlainRequest  Stage = 14
+	StageKeys          Stage = 15
+	StageTLS           Stage = 16
+	StagePickup        Stage = 17
 	StageDestination   Stage = 18 // exports and feeds
 )
 
@@ -39,8 +39,8 @@ var stageNames = map[Stage]string{
 	StageOptOut: "law: opt-out", StageRestriction: "law: restriction", StageConfidential: "law: confidential communication",
 	StageSensitive: "law: sensitive class", StageAgreement: "law: agreement of the carrier", StageMaterial: "law: approval of the text",
 	StageLimits: "law: contact limits", StageDemand: "the sender's demand", StageLint: "content lint",
-	StagePlainRequest: "plain mail asked for after a warning", StageKeys: "the recipient's keys", StageTLS: "proven TLS",
-	StagePickup: "pickup", StageBefore: "the decision before", StageDestination: "exports and feeds",
+	StageBefore: "the decision before", StagePlainRequest: "plain mail asked for after a warning", StageKeys: "the recipient's keys", StageTLS: "proven TLS",
+	StagePickup: "pickup", StageDestination: "exports and feeds",
 }
 
 // String names the stage.

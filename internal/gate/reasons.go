@@ -114,6 +114,8 @@ const (
 	LintOverruled Code = "lint_overruled"
 	LintHold      Code = "lint_hold"
 
+	NeverWeaker Code = "never_weaker"
+
 	PlainAsked       Code = "plain_requested"
 	PlainUnwarned    Code = "plain_request_unwarned"
 	PlainRevoked     Code = "plain_request_revoked"
@@ -140,9 +142,6 @@ const (
 	UsesPickup Code = "pickup"
 	PickupOff  Code = "pickup_off"
 	NoWayLeft  Code = "no_way_left"
-
-	NeverWeaker  Code = "never_weaker"
-	HeldByDemand Code = "demanded_means_failed"
 
 	AdAudience         Code = "advertising_audience"
 	DestinationUnclear Code = "destination_undeclared"
@@ -258,6 +257,7 @@ var reasonTable = []About{
 	{LintStrong, StageLint, Limits, "45 CFR 164.306(a)", "the content is too telling for a mailbox"},
 	{LintOverruled, StageLint, Notes, "Carepost policy", "the sender demanded a protection that outranks the content lint"},
 	{LintHold, StageLint, Holds, "Carepost policy", "the content lint found a mistake"},
+	{NeverWeaker, StageBefore, Limits, "Carepost policy", "a message once decided never goes by a weaker way, nor by another than was demanded"},
 	{PlainAsked, StagePlainRequest, Chooses, "45 CFR 164.524(c)(2), 164.522(b)", "the person asked for plain mail after a warning"},
 	{PlainUnwarned, StagePlainRequest, Notes, "78 FR 5634", "the person asked for plain mail but no warning is on file"},
 	{PlainRevoked, StagePlainRequest, Notes, "78 FR 5634", "the request for plain mail was withdrawn"},
@@ -281,8 +281,6 @@ var reasonTable = []About{
 	{UsesPickup, StagePickup, Chooses, "45 CFR 164.312(e)(1)", "the message is kept here and a notice without health information goes out"},
 	{PickupOff, StagePickup, Notes, "Carepost policy", "the organisation does not use pickup"},
 	{NoWayLeft, StagePickup, Holds, "45 CFR 164.312(e)(1)", "no protection that is allowed can be had"},
-	{NeverWeaker, StageBefore, Limits, "Carepost policy", "a message once decided never goes by a weaker way"},
-	{HeldByDemand, StageBefore, Holds, "Carepost policy", "the protection that was demanded failed and nothing may take its place"},
 	{AdAudience, StageDestination, Refuses, "45 CFR 164.508(a)(3), 164.502(a)(5)(ii)", "health information never goes into an advertising audience"},
 	{DestinationUnclear, StageDestination, Refuses, "45 CFR 164.502(a)", "what the receiver is to the organisation was not declared"},
 	{ToThePerson, StageDestination, Notes, "45 CFR 164.502(a)(1)(i), 164.524", "the person receives it"},
