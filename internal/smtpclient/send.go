@@ -95,10 +95,13 @@ func (c *Conn) sendable(m *Message) (Result, bool) {
 	refuse := func(code int, enhanced string, err error) (Result, bool) {
 		return Result{Class: Permanent, Local: true, Err: err, Reply: Reply{Stage: StageMail, Code: code, Enhanced: enhanced}}, false
 	}
-	for _, a := range []string{m.From, m.To} {
-		if err := CheckAddress(a); err != nil || m.To == "" {
-			return refuse(553, "5.1.3", errAddress)
-		}
+	if CheckAddress(m.To) != nil || m.To == "" {
+		r, _ := refuse(553, "5.1.3", errAddress)
+		r.Reply.Stage = StageRcpt
+		return r, false
+	}
+	if CheckAddress(m.From) != nil {
+		return refuse(553, "5.1.7", errAddress)
 	}
 	if err := CheckData(m.Data); err != nil {
 		return refuse(554, "5.6.0", err)

@@ -357,3 +357,28 @@ func (w *Ways) Prune(ctx context.Context) error {
 		return err
 	})
 }
+
+// KnownGroup gives the group of a domain when a fresh answer is at hand; it asks nobody and never waits.
+func (w *Ways) KnownGroup(org id.Organisation, domain string) (string, bool) {
+	d, ok := Normal(domain)
+	if !ok {
+		return "", false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	set, ok := w.routes[org]
+	if !ok || !w.now().Before(set.until) {
+		return "", false
+	}
+	if r, ok := set.by[d]; ok {
+		return r.Group, true
+	}
+	if r, ok := set.by[Every]; ok {
+		return r.Group, true
+	}
+	f := w.found[d]
+	if f == nil || !isClosed(f.done) || !w.now().Before(f.until) || f.res.Status != Ready {
+		return "", false
+	}
+	return f.res.Group, true
+}

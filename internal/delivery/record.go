@@ -1,0 +1,263 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/carepost/carepost/internal/bounce"
+	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/seal"
+	"github.com/carepost/carepost/internal/smtpclient"
+	"github.com/carepost/carepost/internal/store"
+	"github.com/carepost/carepost/internal/tlspolicy"
+)
+
+// record is one outcome on its way to the table.
+type record struct {
+	row   *row
+	next  next
+	reply smtpclient.Reply
+	proof tlspolicy.Proof
+	tls   string
+	group string
+	note  func(ctx context.Context, tx *store.Tx) error // Prepared.Record of one that did not go
+	take  bool                                          // the row waits and is not leased yet
+	quiet bool                                          // no Outcome: nothing happened that anybody wants to know
+
+	barrier chan struct{} // no outcome: closed when all before it are written
+}
+
+// commitRows bounds one transaction of outcomes. There is no timer: what gathers while one commit runs is the next batch.
+const commitRows = 256
+
+// commitAll writes outcomes until the channel is closed.
+func (e *Engine) commitAll() {
+	for first := range e.results {
+		batch := []record{first}
+		for more := true; more && len(batch) < commitRows; {
+			select {
+			case r, ok := <-e.results:
+				if !ok {
+					more = false
+					break
+				}
+				batch = append(batch, r)
+			default:
+				more = false
+			}
+		}
+		e.commit(batch)
+	}
+}
+
+// commitTries: a batch that cannot be written is tried so often; then its leases run out, and its rows are treated as a crash's.
+const commitTries = 5
+
+// commit writes a batch, each organisation's in a transaction of its own.
+func (e *Engine) commit(batch []record) {
+	by := map[id.Organisation][]record{}
+	for _, r := range batch {
+		if r.barrier == nil {
+			by[r.row.org] = append(by[r.row.org], r)
+		}
+	}
+	ctx := context.Background() // an outcome that happened is written, also while the engine stops
+	for org, records := range by {
+		if err := e.persist(ctx, org, records, commitTries); err != nil && len(records) > 1 {
+			for _, r := range records { // one of them may stand in the way of the others
+				e.lost(e.persist(ctx, org, []record{r}, 1), r)
+			}
+		} else {
+			e.lost(err, records[0])
+		}
+		for _, r := range records {
+			e.settled(r.row.lease, 1)
+			e.after(r)
+		}
+	}
+	for _, r := range batch {
+		if r.barrier != nil {
+			close(r.barrier)
+		}
+	}
+}
+
+func (e *Engine) persist(ctx context.Context, org id.Organisation, records []record, tries int) (err error) {
+	for try := range tries {
+		if err = e.write(ctx, org, records); err == nil {
+			return nil
+		}
+		time.Sleep(time.Duration(try+1) * 50 * time.Millisecond)
+	}
+	return err
+}
+
+func (e *Engine) lost(err error, r record) {
+	if err != nil {
+		slog.Error("delivery: an outcome cannot be written; its lease will run out", "organisation", r.row.org.String(), "message", r.row.message.String(), "error", err)
+	}
+}
+
+// after lets the dispatcher know of a row that waits again.
+func (e *Engine) after(r record) {
+	e.reached.Add(1)
+	if r.next.end == Deferred {
+		e.tell(hint{stream{r.row.lane, r.row.priority, r.row.org}, r.next.due})
+	}
+}
+
+// write writes outcomes, their entries and what Outcome does, in one transaction of their organisation.
+func (e *Engine) write(ctx context.Context, org id.Organisation, records []record) error {
+	return e.o.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
+		month, err := e.o.Keys.Month(ctx, tx, seal.PurposeLedger)
+		if err != nil {
+			return err
+		}
+		var entries []ledger.Keyed
+		var told []Outcome
+		for i := range records {
+			r := &records[i]
+			ours, err := e.writeRow(ctx, tx, r)
+			if err != nil {
+				return fmt.Errorf("outcome of message %s: %w", r.row.message, err)
+			}
+			if !ours && r.take {
+				continue // somebody claimed it first
+			}
+			if !ours {
+				slog.Warn("delivery: an outcome came after its lease was lost", "message", r.row.message.String(), "end", r.next.end.String())
+				continue
+			}
+			if r.note != nil {
+				if err := r.note(ctx, tx); err != nil {
+					return fmt.Errorf("record of message %s: %w", r.row.message, err)
+				}
+			}
+			if r.quiet {
+				continue
+			}
+			o := r.outcome()
+			told = append(told, o)
+			if entry, ok := entryOf(o, r); ok {
+				keyed, err := e.keyed(ctx, tx, entry, r.row.person, month)
+				if err != nil {
+					return err
+				}
+				entries = append(entries, keyed)
+			}
+		}
+		if err := e.o.Ledger.AppendAll(ctx, tx, entries); err != nil {
+			return err
+		}
+		if e.o.Outcome == nil || len(told) == 0 {
+			return nil
+		}
+		return e.o.Outcome(ctx, tx, told)
+	})
+}
+
+// writeRow writes one row; false: its lease is another's by now.
+func (e *Engine) writeRow(ctx context.Context, tx *store.Tx, r *record) (bool, error) {
+	w, n := r.row, &r.next
+	if r.take {
+		took, err := tx.Exec(ctx, sqlTake, w.lease, store.Millis(tx.Now.Add(e.s.Lease)), tx.Organisation(), w.message)
+		if err != nil || took == 0 {
+			return false, err
+		}
+	}
+	var reply []byte
+	if r.reply.Text != "" {
+		var err error
+		if reply, err = e.o.Keys.Seal(ctx, tx, seal.PurposeMessage, replyCell(w.message), []byte(r.reply.Text)); err != nil {
+			return false, err
+		}
+	}
+	class := string(n.verdict.Class)
+	if n.end == Deferred {
+		if !n.due.Before(w.expires) && !w.expires.IsZero() {
+			n.due = w.expires // its end is due before its next attempt
+		}
+		done, err := tx.Exec(ctx, sqlAgain, n.reason, store.Millis(n.due), n.attempt, n.doubt, string(n.failure), class, r.reply.Code, r.reply.Enhanced, reply,
+			tx.Organisation(), w.message, w.lease)
+		return done == 1, err
+	}
+	done, err := tx.Exec(ctx, sqlDone, int64(n.end), n.reason, store.Millis(tx.Now), n.attempt, n.doubt, class, r.reply.Code, r.reply.Enhanced,
+		string(r.proof), r.tls, reply, tx.Organisation(), w.message, w.lease)
+	return done == 1, err
+}
+
+func (r *record) outcome() Outcome {
+	n := &r.next
+	o := Outcome{
+		Message: r.row.message, Person: r.row.person, Kind: r.row.kind, End: n.end, Attempt: n.attempt, Doubted: n.doubted, Class: n.verdict.Class, Rule: n.verdict.Rule,
+		Suppress: n.suppress, Reason: n.reason, Code: r.reply.Code, Enhanced: r.reply.Enhanced, Stage: r.reply.Stage, Text: r.reply.Text, Group: r.group,
+	}
+	switch n.end {
+	case Deferred:
+		o.Next = n.due
+	case Accepted:
+		o.Proof, o.TLS, o.Text = r.proof, r.tls, ""
+	case Bounced, Expired, Held, InDoubt, Cancelled, Refused:
+	}
+	return o
+}
+
+// entryOf gives the entry that an outcome makes; a deferral makes none, but for a message in doubt.
+func entryOf(o Outcome, r *record) (ledger.Entry, bool) {
+	e := ledger.Entry{Purpose: r.row.purpose, Object: o.Message.UUID(), Detail: ledger.Detail{"attempt": fmt.Sprint(o.Attempt), "kind": o.Kind.String()}}
+	put := func(name, value string) {
+		if value != "" {
+			e.Detail[name] = value
+		}
+	}
+	put("class", string(o.Class))
+	put("rule", o.Rule)
+	put("reason", o.Reason)
+	put("reply", r.reply.String())
+	switch {
+	case o.Doubted:
+		e.Act = ledger.ActInDoubt
+		put("again", fmt.Sprint(o.End == Deferred))
+	case o.End == Accepted:
+		e.Act = ledger.ActAcceptance
+		put("proof", o.Proof.String())
+		put("tls", o.TLS)
+	case o.End == Bounced:
+		e.Act = ledger.ActBounce
+	case o.End == Expired:
+		e.Act = ledger.ActDeliveryGivenUp
+	case o.End == Held:
+		e.Act = ledger.ActHold
+	default: // deferred: no entry; refused and cancelled: those who decided write theirs
+		return e, false
+	}
+	return e, true
+}
+
+// keyed gives an entry its subject and key.
+func (e *Engine) keyed(ctx context.Context, tx *store.Tx, entry ledger.Entry, p id.Person, month seal.Key) (ledger.Keyed, error) {
+	if p.IsZero() || e.o.PersonKey == nil {
+		return ledger.Keyed{Entry: entry, Key: month}, nil
+	}
+	key, err := e.o.PersonKey(ctx, tx, p)
+	if fault.Is(err, fault.Sealed) || fault.Is(err, fault.NotFound) { // the person was shredded: the entry is about nobody any more
+		return ledger.Keyed{Entry: entry, Key: month}, nil
+	}
+	if err != nil {
+		return ledger.Keyed{}, fmt.Errorf("key of the person of a message: %w", err)
+	}
+	entry.Subject, entry.SubjectKey = p, key
+	return ledger.Keyed{Entry: entry, Key: key}, nil
+}
+
+// finish sends a record to the committer.
+func (e *Engine) finish(r record) {
+	if r.next.verdict.Class == "" && r.next.end == Deferred && r.next.doubted {
+		r.next.verdict = bounce.Verdict{Class: bounce.Other, Rule: "in_doubt"}
+	}
+	e.results <- r
+}

@@ -1,0 +1,97 @@
+package delivery
+
+// The table delivery. Claims, take-overs and the search for lanes run in the installation's scope and return rows with their organisation.
+const (
+	sqlEnqueue = `
+INSERT INTO delivery (organisation_id, message_id, person_id, purpose, kind, priority, source, size, state, ending, reason, lane,
+	submitted_at, due_at, expires_at, done_at, attempt, doubt, lease, lease_until, intent_at, failure, class, code, enhanced, proof, tls, domain)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, '', '', 0, '', '', '', ?)`
+
+	// Rows that have no lane yet, those due first.
+	sqlRouting = `
+SELECT organisation_id, message_id, kind, source, due_at, expires_at, attempt, domain FROM delivery
+WHERE state = 0 AND due_at <= ? ORDER BY due_at, organisation_id, message_id LIMIT ?`
+
+	sqlRoute = `UPDATE delivery SET state = 1, lane = ? WHERE organisation_id = ? AND state = 0 AND message_id IN {{blobs}}`
+
+	sqlRouteLater = `UPDATE delivery SET due_at = ? WHERE organisation_id = ? AND state = 0 AND message_id IN {{blobs}}`
+
+	// The streams (lane, priority, organisation) that have rows, each with its earliest due time: one jump in the index per stream.
+	sqlStreams = `
+WITH RECURSIVE stream (lane, priority, organisation_id, due_at) AS (
+	SELECT lane, priority, organisation_id, due_at FROM (
+		SELECT lane, priority, organisation_id, due_at FROM delivery WHERE state = 1 ORDER BY lane, priority, organisation_id, due_at LIMIT 1) AS first
+	UNION ALL
+	SELECT n.lane, n.priority, n.organisation_id, n.due_at FROM stream AS s
+	JOIN delivery AS n ON (n.organisation_id, n.message_id) = (
+		SELECT organisation_id, message_id FROM delivery
+		WHERE state = 1 AND (lane, priority, organisation_id) > (s.lane, s.priority, s.organisation_id)
+		ORDER BY lane, priority, organisation_id, due_at LIMIT 1)
+)
+SELECT lane, priority, organisation_id, due_at FROM stream`
+
+	sqlNextDue = `
+SELECT coalesce(min(due_at), 0) FROM delivery WHERE state = 1 AND lane = ? AND priority = ? AND organisation_id = ? AND expires_at > ?`
+
+	sqlClaim = `
+UPDATE delivery SET state = 2, lease = ?, lease_until = ?, intent_at = 0
+WHERE organisation_id = ? AND state = 1 AND message_id IN (
+	SELECT message_id FROM delivery
+	WHERE state = 1 AND lane = ? AND priority = ? AND organisation_id = ? AND due_at <= ? AND expires_at > ?
+	ORDER BY due_at LIMIT ? {{skip_locked}})
+RETURNING message_id, person_id, purpose, kind, source, size, submitted_at, due_at, expires_at, attempt, doubt, failure, reason, domain, frozen`
+
+	sqlIntent = `
+UPDATE delivery SET intent_at = ?, frozen = coalesce(?, frozen) WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
+
+	sqlDone = `
+UPDATE delivery SET state = 3, ending = ?, reason = ?, done_at = ?, attempt = ?, doubt = ?, lease = 0, lease_until = 0, intent_at = 0,
+	failure = '', class = ?, code = ?, enhanced = ?, proof = ?, tls = ?, reply = ?
+WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
+
+	sqlAgain = `
+UPDATE delivery SET state = 1, reason = ?, due_at = ?, attempt = ?, doubt = ?, lease = 0, lease_until = 0, intent_at = 0,
+	failure = ?, class = ?, code = ?, enhanced = ?, reply = ?
+WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
+
+	// Back as they were: nothing was tried.
+	sqlRelease = `
+UPDATE delivery SET state = 1, due_at = ?, lease = 0, lease_until = 0, intent_at = 0
+WHERE organisation_id = ? AND state = 2 AND lease = ? AND message_id IN {{blobs}}`
+
+	sqlBackToRouting = `
+UPDATE delivery SET state = 0, due_at = ?, lease = 0, lease_until = 0, intent_at = 0
+WHERE organisation_id = ? AND state = 2 AND lease = ? AND message_id IN {{blobs}}`
+
+	sqlRenew = `UPDATE delivery SET lease_until = ? WHERE organisation_id = ? AND state = 2 AND lease = ?`
+
+	// Rows whose lease ran out.
+	sqlStale = `
+SELECT organisation_id, message_id, person_id, purpose, kind, priority, lane, expires_at, attempt, doubt, lease, intent_at, failure, reason FROM delivery
+WHERE state = 2 AND lease_until < ? ORDER BY lease_until LIMIT ?`
+
+	// Rows that waited too long.
+	sqlOverdue = `
+SELECT organisation_id, message_id, person_id, purpose, kind, priority, lane, expires_at, attempt, doubt, lease, intent_at, failure, reason FROM delivery
+WHERE state < 2 AND expires_at <= ? ORDER BY expires_at LIMIT ?`
+
+	// Takes a waiting row, so that it can be ended like a claimed one.
+	sqlTake = `
+UPDATE delivery SET state = 2, lease = ?, lease_until = ?, intent_at = 0 WHERE organisation_id = ? AND message_id = ? AND state < 2`
+
+	sqlCancel = `
+UPDATE delivery SET state = 3, ending = ?, reason = ?, done_at = ?, failure = '' WHERE organisation_id = ? AND message_id = ? AND state < 2`
+
+	sqlReopen = `
+UPDATE delivery SET state = 0, ending = 0, reason = '', due_at = ?, expires_at = ?, done_at = 0, failure = '', class = '', code = 0, enhanced = ''
+WHERE organisation_id = ? AND message_id = ? AND state = 3 AND ending = ?`
+
+	sqlStatus = `
+SELECT state, ending, reason, kind, submitted_at, due_at, expires_at, done_at, attempt, doubt, intent_at, failure, class, code, enhanced, proof, tls, reply
+FROM delivery WHERE organisation_id = ? AND message_id = ?`
+
+	sqlCounts = `SELECT state, ending, count(*), sum(doubt) FROM delivery WHERE organisation_id = ? GROUP BY state, ending`
+
+	// After a restore from a backup every open row may have been sent since: all are in doubt.
+	sqlDoubtAll = `UPDATE delivery SET state = 2, lease = 0, lease_until = 1, intent_at = 1 WHERE state < 3`
+)
