@@ -120,6 +120,19 @@ type openRows struct {
 	done bool
 }
 
+// Next gives an empty blob as an empty slice; the driver gives a nil one, which a reader would take for NULL.
+func (r *openRows) Next(dest []driver.Value) error {
+	if err := r.Rows.Next(dest); err != nil {
+		return err
+	}
+	for i, v := range dest {
+		if b, ok := v.([]byte); ok && b == nil {
+			dest[i] = []byte{}
+		}
+	}
+	return nil
+}
+
 // Close ends the query; database/sql calls it after the last row too.
 func (r *openRows) Close() error {
 	if r.done {

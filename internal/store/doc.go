@@ -6,7 +6,7 @@
 //
 // Write is the only way to change anything. It returns after the commit is on the disk (SQLite: WAL with synchronous=FULL, one
 // fsync per group), so what a caller was told is done survives a crash. An error from Write means that nothing of the closure
-// stays, with one exception that says so: PostgreSQL's answer to COMMIT was lost.
+// stays, with two exceptions that say so: PostgreSQL's answer to COMMIT was lost, and the disk failed under SQLite's.
 //
 // Rules for closures, the same on both engines and enforced on both:
 //
@@ -14,6 +14,7 @@
 //   - one open query at a time: read the rows to their end, or close them, before the next statement;
 //   - an error of a statement ends the transaction; returning nil after it does not help;
 //   - no network, no waiting: on SQLite every other writer stands behind this one;
+//   - no deferred constraints: what only COMMIT can refuse would fail a whole group for one of them;
 //   - a closure may be run more than once (PostgreSQL retries serialization failures), so it changes nothing outside but by OnCommit.
 //
 // Read store.go first, then writer.go for the group commit and rewrite.go for the small differences of the engines' SQL.

@@ -64,8 +64,7 @@ func (tx *Tx) pipeline(ctx context.Context, query string, rows [][]any) (total i
 		return answers.Close()
 	})
 	if err != nil {
-		return 0, tx.refuse(err)
+		return 0, tx.refuse(tx.store.fault(err))
 	}
 	return total, nil
 }
-

@@ -77,7 +77,7 @@ func sqliteDuplicate(code int) bool {
 // sqliteBroken: after these the file or the disk cannot be trusted, and a failed fsync must not be tried again.
 func sqliteBroken(code int) bool {
 	switch code & 0xff {
-	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return true
 	}
 	return false

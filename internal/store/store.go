@@ -52,6 +52,7 @@ type Store struct {
 	mu     sync.Mutex
 	hooks  []hook
 	closed bool
+	active sync.WaitGroup // transactions at work; none is added once closed is set
 
 	fail   sync.Once
 	failed chan struct{}
@@ -114,7 +115,7 @@ func (s *Store) openFolder(ctx context.Context, o Options) error {
 	return err
 }
 
-// Close waits for the commit under way, answers what still waits with fault.Unavailable, and gives the folder free.
+// Close waits for the transactions at work, answers what still waits with fault.Unavailable, and gives the folder free.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -124,11 +125,12 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	var errs []error
-	if s.read != nil && s.read != s.write {
-		errs = append(errs, s.read.Close())
-	}
 	if s.writer != nil {
 		errs = append(errs, s.writer.stop())
+	}
+	s.active.Wait()
+	if s.read != nil && s.read != s.write {
+		errs = append(errs, s.read.Close())
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
@@ -163,6 +165,7 @@ func (s *Store) Write(ctx context.Context, scope id.Scope, fn func(ctx context.C
 	if err := s.enter(ctx, "write"); err != nil {
 		return err
 	}
+	defer s.active.Done()
 	if s.engine == PostgreSQL {
 		return s.writePostgreSQL(ctx, scope, fn)
 	}
@@ -174,6 +177,7 @@ func (s *Store) Read(ctx context.Context, scope id.Scope, fn func(ctx context.Co
 	if err := s.enter(ctx, "read"); err != nil {
 		return err
 	}
+	defer s.active.Done()
 	// On SQLite a deferred transaction takes its snapshot at the first statement.
 	opts := &sql.TxOptions{ReadOnly: true}
 	if s.engine == PostgreSQL {
@@ -210,9 +214,15 @@ func (s *Store) enter(ctx context.Context, what string) error {
 	if ctx.Value(inside{}) == s {
 		return fault.New(fault.Internal, "a %s was begun inside a transaction; use the transaction at hand", what)
 	}
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	s.active.Add(1)
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	}
 	res, err := tx.on.ExecContext(ctx, tx.store.sql.rewrite(query), args...)
 	if err != nil {
-		return 0, tx.refuse(err)
+		return 0, tx.refuse(tx.store.fault(err))
 	}
 	return res.RowsAffected()
 }
@@ -67,7 +67,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 	}
 	rows, err := tx.on.QueryContext(ctx, tx.store.sql.rewrite(query), args...)
 	if err != nil {
-		return nil, tx.refuse(err)
+		return nil, tx.refuse(tx.store.fault(err))
 	}
 	tx.rows = rows
 	return rows, rows.Err()
@@ -81,7 +81,7 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 	}
 	row := tx.on.QueryRowContext(ctx, tx.store.sql.rewrite(query), args...)
 	if err := row.Err(); err != nil {
-		tx.refuse(err) //nolint:errcheck // remembered; the caller meets the error in Scan
+		_ = tx.refuse(tx.store.fault(err)) // remembered; the caller meets the error in Scan
 	}
 	tx.row = row
 	return row
@@ -145,8 +145,8 @@ func (tx *Tx) committed() {
 	}
 }
 
+// refuse remembers the first error of a statement.
 func (tx *Tx) refuse(err error) error {
-	err = tx.store.fault(err)
 	if tx.refused == nil {
 		tx.refused = err
 	}

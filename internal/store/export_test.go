@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+)
+
+// Migrate brings a store forward with other files than the embedded ones.
+func Migrate(ctx context.Context, s *Store, files fs.FS) error {
+	all, err := migrations(files)
+	if err != nil {
+		return err
+	}
+	db := s.write
+	if s.engine == SQLite { // the writer holds the pool's connection
+		if db, err = openSQLite(s.path, false); err != nil {
+			return err
+		}
+		defer db.Close()
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return s.migrateOn(ctx, conn, all)
+}
+
+// Embedded is the program's own migrations.
+var Embedded = embedded
+
+// Number is the rewriting of '?' for PostgreSQL.
+var Number = number
+
+// Expand fills the placeholders of an engine.
+var Expand = expand

@@ -1,0 +1,5 @@
+package store_test
+
+func crashChild() {}
+func holdChild()  {}
+func diskChild()  {}
