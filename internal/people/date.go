@@ -136,7 +136,10 @@ func ParseDate(text string) (Date, error) {
 		return Date{}, errDate
 	}
 	d := Date{int16(parts[0]), uint8(parts[1]), uint8(parts[2])}
-	if d.Month > 12 || d.Full() && DateOf(time.Date(parts[0], time.Month(parts[1]), parts[2], 0, 0, 0, 0, time.UTC)) != d {
+	if d.Month > 12 {
+		return Date{}, errImpossible
+	}
+	if y, m, day := time.Date(parts[0], time.Month(parts[1]), parts[2], 0, 0, 0, 0, time.UTC).Date(); d.Full() && (Date{int16(y), uint8(m), uint8(day)}) != d {
 		return Date{}, errImpossible
 	}
 	return d, nil
