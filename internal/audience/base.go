@@ -38,6 +38,7 @@ const birthBias = 1 << 20
 type dictionary struct {
 	values []string
 	who    []postings
+	known  bitset // who has any; of fields only
 }
 
 // exact gives the place of a value.
@@ -65,7 +66,8 @@ type facts struct {
 
 // labs are the latest results by code, each a column.
 type labs struct {
-	codes   []string // in order
+	codes   []string // keys, in order
+	pairs   []code
 	columns []labColumn
 }
 

@@ -1,6 +1,7 @@
 package audience
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,16 +19,20 @@ type builder struct {
 	gone  *roaring.Bitmap // stale once more, to take from bitmaps
 
 	words    map[string]*dictionaryBuilder
+	plain    []*dictionaryBuilder // words of fields, by place in fields
 	sources  *dictionaryBuilder
-	active   map[string]*dictionaryBuilder
-	other    map[string]*dictionaryBuilder
-	labs     map[string]*labBuilder
-	events   map[string][]uint64
-	machine  map[string][]uint64
-	booked   []uint64
+	facts    map[string]*factsBuilder
+	labs     map[code]*labBuilder
+	events   map[string]*eventList
+	machine  map[string]*eventList
+	booked   eventList
 	consents map[string]*consents
-	seen     map[string]bool // codes of one person, reused
 }
+
+// code is a code with its system, as projections have them.
+type code struct{ system, code string }
+
+func (c code) key() string { return codeKey(c.system, c.code) }
 
 func newBuilder(old *base, stale bitset) *builder {
 	if old == nil {
@@ -35,9 +40,8 @@ func newBuilder(old *base, stale bitset) *builder {
 	}
 	n := &builder{
 		old: old, stale: stale, gone: roaring.New(),
-		words: map[string]*dictionaryBuilder{}, active: map[string]*dictionaryBuilder{}, other: map[string]*dictionaryBuilder{},
-		labs: map[string]*labBuilder{}, events: map[string][]uint64{}, machine: map[string][]uint64{}, consents: map[string]*consents{},
-		seen: map[string]bool{},
+		words: map[string]*dictionaryBuilder{}, plain: make([]*dictionaryBuilder, len(fields)), facts: map[string]*factsBuilder{},
+		labs: map[code]*labBuilder{}, events: map[string]*eventList{}, machine: map[string]*eventList{}, consents: map[string]*consents{},
 	}
 	stale.each(func(o uint32) { n.gone.Add(o) })
 	n.b = &base{
@@ -55,17 +59,26 @@ func newBuilder(old *base, stale bitset) *builder {
 			n.b.birth[o], n.b.visit[o] = 0, 0
 		}
 	})
-	for _, f := range fields {
-		if f.kind == fieldFlag {
-			n.b.flags[f.name] = n.kept(old.flags[f.name])
-		}
-	}
 	for name, d := range old.words {
 		n.words[name] = n.dictionary(d)
 	}
+	for i, f := range fields {
+		switch f.kind {
+		case fieldFlag:
+			n.b.flags[f.name] = n.kept(old.flags[f.name])
+		case fieldText:
+			if n.words[f.name] == nil {
+				n.words[f.name] = newDictionaryBuilder()
+			}
+			n.plain[i] = n.words[f.name]
+		}
+	}
 	n.sources = n.dictionary(old.sources)
-	for what, f := range old.facts {
-		n.active[what], n.other[what] = n.dictionary(f.active), n.dictionary(f.other)
+	for _, what := range whatNames {
+		n.facts[what] = &factsBuilder{active: newDictionaryBuilder(), other: newDictionaryBuilder(), place: map[code][2]int{}}
+		if f := old.facts[what]; f != nil {
+			n.facts[what].active, n.facts[what].other = n.dictionary(f.active), n.dictionary(f.other)
+		}
 	}
 	n.keepLabs()
 	n.keepConsents()
@@ -122,15 +135,17 @@ func (n *builder) add(person id.Person, o uint32, p *people.Projection) {
 		n.sources.add(s, o)
 	}
 	for _, what := range whatNames {
-		n.facts(what, o, factsOf(p, what))
+		n.facts[what].add(o, factsOf(p, what), !whats[what])
 	}
 	for i := range p.Labs {
 		lab := &p.Labs[i]
-		key := codeKey(lab.System, lab.Code)
-		if n.labs[key] == nil {
-			n.labs[key] = newLabBuilder()
+		key := code{lab.System, normalCode(lab.System, lab.Code)}
+		l := n.labs[key]
+		if l == nil {
+			l = newLabBuilder()
+			n.labs[code{strings.Clone(key.system), strings.Clone(key.code)}] = l
 		}
-		n.labs[key].add(o, uint32(clamp(lab.At)), newLabCell(lab.Value, lab.Comparator, lab.Unit)) //nolint:gosec // G115: clamped
+		l.add(o, uint32(clamp(lab.At)), newLabCell(lab.Value, lab.Comparator, lab.Unit)) //nolint:gosec // G115: clamped
 	}
 	n.times(o, p)
 	for i := range p.Consents {
@@ -139,10 +154,10 @@ func (n *builder) add(person id.Person, o uint32, p *people.Projection) {
 }
 
 func (n *builder) fields(o uint32, p *people.Projection) {
-	for _, f := range fields {
+	for i, f := range fields {
 		switch f.kind {
 		case fieldText:
-			n.word(f.name, f.text(p), o)
+			n.plain[i].word(f.text(p), o)
 		case fieldFlag:
 			if f.flag(p) {
 				n.b.flags[f.name].add(o)
@@ -150,7 +165,12 @@ func (n *builder) fields(o uint32, p *people.Projection) {
 		}
 	}
 	for name, v := range p.Custom {
-		n.word(customPrefix+name, v, o)
+		d := n.words[customPrefix+name]
+		if d == nil {
+			d = newDictionaryBuilder()
+			n.words[customPrefix+name] = d
+		}
+		d.word(v, o)
 	}
 	if lo, hi, known := birthDays(p.Birth); known {
 		n.b.birth[o] = uint32(lo + birthBias) //nolint:gosec // G115: years are 16 bits
@@ -163,67 +183,87 @@ func (n *builder) fields(o uint32, p *people.Projection) {
 	n.b.lastVisit = max(n.b.lastVisit, n.b.visit[o])
 }
 
-func (n *builder) word(field, v string, o uint32) {
-	if v == "" {
-		return
-	}
-	d := n.words[field]
-	if d == nil {
-		d = newDictionaryBuilder()
-		n.words[field] = d
-	}
-	d.add(strings.ToLower(v), o)
+// factsBuilder collects the codes of one kind of fact.
+type factsBuilder struct {
+	active, other *dictionaryBuilder
+	place         map[code][2]int // in active and other, plus one
 }
 
-func (n *builder) facts(what string, o uint32, list []people.ProjectedCode) {
-	if len(list) == 0 {
-		return
-	}
-	active, other := n.active[what], n.other[what]
-	if active == nil {
-		active, other = newDictionaryBuilder(), newDictionaryBuilder()
-		n.active[what], n.other[what] = active, other
-	}
-	clear(n.seen)
-	for _, round := range []bool{true, false} {
-		for _, c := range list {
-			counts := c.Active || !whats[what]
-			if counts != round {
-				continue
-			}
-			key := codeKey(c.System, c.Code)
-			if n.seen[key] {
-				continue
-			}
-			n.seen[key] = true
-			if counts {
-				active.add(key, o)
-			} else {
-				other.add(key, o)
-			}
+// add notes codes that count as active, and the others apart; a person may have both.
+func (f *factsBuilder) add(o uint32, list []people.ProjectedCode, all bool) {
+	for i := range list {
+		c := &list[i]
+		key := code{c.System, c.Code}
+		place, known := f.place[key]
+		if !known {
+			key = code{strings.Clone(c.System), strings.Clone(c.Code)}
 		}
+		d, side := f.other, 1
+		if c.Active || all {
+			d, side = f.active, 0
+		}
+		if place[side] == 0 {
+			place[side] = d.find(codeKey(key.system, key.code)) + 1
+			f.place[key] = place
+		}
+		d.who[place[side]-1].add(o)
 	}
 }
 
 func (n *builder) times(o uint32, p *people.Projection) {
 	for i := range p.Events {
 		e := &p.Events[i]
-		human := n.events[e.Kind]
-		eachTime(&people.Projection{Events: p.Events[i : i+1]}, e.Kind, false, func(t int64) { human = append(human, event(t, o)) })
-		if len(human) > 0 {
-			n.events[e.Kind] = human
-		}
+		human := lineOf(n.events, e.Kind)
+		eachMoment(e, false, func(t int64) { human.add(event(t, o)) })
 		if len(e.Machine) > 0 {
-			machine := n.machine[e.Kind]
+			machine := lineOf(n.machine, e.Kind)
 			for _, t := range e.Machine {
-				machine = append(machine, event(clamp(t), o))
+				machine.add(event(clamp(t), o))
 			}
-			n.machine[e.Kind] = machine
 		}
 	}
 	for _, a := range p.Appointments {
-		n.booked = append(n.booked, event(clamp(a.Start), o))
+		n.booked.add(event(clamp(a.Start), o))
 	}
+}
+
+func lineOf(m map[string]*eventList, kind string) *eventList {
+	l := m[kind]
+	if l == nil {
+		l = &eventList{}
+		m[strings.Clone(kind)] = l
+	}
+	return l
+}
+
+// eventList collects packed events in pieces, so that many need no copying as they grow.
+type eventList struct {
+	full [][]uint64
+	last []uint64
+	n    int
+}
+
+const eventPiece = 1 << 14
+
+func (l *eventList) add(e uint64) {
+	if len(l.last) == eventPiece {
+		l.full = append(l.full, l.last)
+		l.last = make([]uint64, 0, eventPiece)
+	}
+	l.last = append(l.last, e)
+	l.n++
+}
+
+// take gives all of them and forgets them.
+func (l *eventList) take() []uint64 {
+	all := make([]uint64, 0, l.n)
+	for i, piece := range l.full {
+		all = append(all, piece...)
+		l.full[i] = nil
+	}
+	all = append(all, l.last...)
+	*l = eventList{}
+	return all
 }
 
 func (n *builder) consent(o uint32, c *people.ProjectedConsent) {
@@ -249,10 +289,11 @@ func (n *builder) finish() *base {
 	b.words, b.facts, b.consents = map[string]*dictionary{}, map[string]*facts{}, n.consents
 	for name, d := range n.words {
 		b.words[name] = d.finish()
+		b.words[name].note(b.size)
 	}
 	b.sources = n.sources.finish()
-	for what := range n.active {
-		b.facts[what] = &facts{n.active[what].finish(), n.other[what].finish()}
+	for what, f := range n.facts {
+		b.facts[what] = &facts{f.active.finish(), f.other.finish()}
 	}
 	for _, p := range b.flags {
 		p.seal()
@@ -266,18 +307,17 @@ func (n *builder) finish() *base {
 	n.finishLabs()
 	b.events = n.timelines(n.events, n.old.events)
 	b.machine = n.timelines(n.machine, n.old.machine)
-	b.booked = newTimeline(n.booked, n.old.booked, n.stale)
+	b.booked = newTimeline(n.booked.take(), n.old.booked, n.stale)
 	b.birth, b.visit, b.all = slices.Clip(b.birth), slices.Clip(b.visit), slices.Clip(b.all)
 	return b
 }
 
-func (n *builder) timelines(fresh map[string][]uint64, old map[string]*timeline) map[string]*timeline {
+func (n *builder) timelines(fresh map[string]*eventList, old map[string]*timeline) map[string]*timeline {
 	out := map[string]*timeline{}
 	for kind, events := range fresh {
-		if l := newTimeline(events, old[kind], n.stale); l != nil {
+		if l := newTimeline(events.take(), old[kind], n.stale); l != nil {
 			out[kind] = l
 		}
-		delete(fresh, kind) // its memory is large
 	}
 	for kind, l := range old {
 		if out[kind] == nil {
@@ -312,7 +352,8 @@ func (n *builder) dictionary(old *dictionary) *dictionaryBuilder {
 	return d
 }
 
-func (d *dictionaryBuilder) add(value string, o uint32) {
+// find gives the place of a value, made when missing.
+func (d *dictionaryBuilder) find(value string) int {
 	i, ok := d.place[value]
 	if !ok {
 		i = len(d.values)
@@ -320,7 +361,16 @@ func (d *dictionaryBuilder) add(value string, o uint32) {
 		d.place[value] = i
 		d.values, d.who = append(d.values, value), append(d.who, postings{})
 	}
-	d.who[i].add(o)
+	return i
+}
+
+func (d *dictionaryBuilder) add(value string, o uint32) { d.who[d.find(value)].add(o) }
+
+// word adds a value of a field, which is compared in lower case; an empty one is none.
+func (d *dictionaryBuilder) word(value string, o uint32) {
+	if value != "" {
+		d.add(strings.ToLower(value), o)
+	}
 }
 
 func (d *dictionaryBuilder) finish() *dictionary {
@@ -330,6 +380,15 @@ func (d *dictionaryBuilder) finish() *dictionary {
 		out.who[i].seal()
 	}
 	return out
+}
+
+// note keeps who has any of the values.
+func (d *dictionary) note(size uint32) {
+	d.known = make(bitset, words(size))
+	spare := make(bitset, words(size))
+	for i := range d.who {
+		d.who[i].orInto(d.known, spare)
+	}
 }
 
 // labBuilder collects the results of one code.
@@ -356,7 +415,7 @@ func (n *builder) keepLabs() {
 	if n.old.labs == nil {
 		return
 	}
-	for i, code := range n.old.labs.codes {
+	for i := range n.old.labs.codes {
 		c := &n.old.labs.columns[i]
 		l := newLabBuilder()
 		for j, o := range c.who {
@@ -365,21 +424,18 @@ func (n *builder) keepLabs() {
 			}
 		}
 		if len(l.column.who) > 0 {
-			n.labs[code] = l
+			n.labs[n.old.labs.pairs[i]] = l
 		}
 	}
 }
 
 func (n *builder) finishLabs() {
 	out := &labs{}
-	for code := range n.labs {
-		out.codes = append(out.codes, code)
-	}
-	slices.Sort(out.codes)
-	for _, code := range out.codes {
-		c := n.labs[code].column
+	out.pairs = slices.SortedFunc(maps.Keys(n.labs), func(a, b code) int { return strings.Compare(a.key(), b.key()) })
+	for _, pair := range out.pairs {
+		c := n.labs[pair].column
 		c.who, c.at, c.cell = slices.Clone(c.who), slices.Clone(c.at), slices.Clone(c.cell)
-		out.columns = append(out.columns, c)
+		out.codes, out.columns = append(out.codes, pair.key()), append(out.columns, c)
 	}
 	n.b.labs = out
 }

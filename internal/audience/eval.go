@@ -219,25 +219,27 @@ func (l labLeaf) result(v float64, comparator, unit string) Truth {
 // eachTime gives the event times of a kind that a projection holds: the single ones, and the first and the last ever.
 func eachTime(p *people.Projection, kind string, automated bool, fn func(t int64)) {
 	for i := range p.Events {
-		e := &p.Events[i]
-		if e.Kind != kind {
-			continue
+		if p.Events[i].Kind == kind {
+			eachMoment(&p.Events[i], automated, fn)
 		}
-		first, last := e.First != 0, e.Last != 0 && e.Last != e.First
-		for _, t := range e.Times {
-			first, last = first && t != e.First, last && t != e.Last
+	}
+}
+
+func eachMoment(e *people.ProjectedEvents, automated bool, fn func(t int64)) {
+	first, last := e.First != 0, e.Last != 0 && e.Last != e.First
+	for _, t := range e.Times {
+		first, last = first && t != e.First, last && t != e.Last
+		fn(clamp(t))
+	}
+	if first {
+		fn(clamp(e.First))
+	}
+	if last {
+		fn(clamp(e.Last))
+	}
+	if automated {
+		for _, t := range e.Machine {
 			fn(clamp(t))
-		}
-		if first {
-			fn(clamp(e.First))
-		}
-		if last {
-			fn(clamp(e.Last))
-		}
-		if automated {
-			for _, t := range e.Machine {
-				fn(clamp(t))
-			}
 		}
 	}
 }

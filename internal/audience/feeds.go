@@ -8,21 +8,21 @@ import (
 	"github.com/carepost/carepost/internal/people"
 )
 
-// Feed is one source of records: which events it delivers completely, and when it was last heard from.
+// Feed is one source of records: which kinds of events it delivers completely (appointment.missed, appointment.*, *), and when it
+// last did.
 type Feed struct {
 	Name     string
-	Complete []string // kinds of events: appointment.missed, appointment.*, *
-	LastSeen time.Time
+	Complete map[string]time.Time
 }
 
 // Feeds says from which silence something follows. Absence is known of a person for a kind of event when one of the person's feeds
 // delivers that kind completely, and all of the person's feeds that do are fresh.
 type Feeds struct {
 	List  []Feed
-	Fresh time.Duration // how old a last sign of life may be
+	Fresh time.Duration // how long a complete delivery holds
 }
 
-// FreshFor is how long a feed counts as alive after its last sign: nightly exports may fail twice.
+// FreshFor is how long a feed counts as fresh after a complete delivery: nightly exports may fail twice.
 const FreshFor = 72 * time.Hour
 
 // own are the events that the product makes itself: nobody else could know better.
@@ -41,8 +41,10 @@ func (f Feeds) claim(now time.Time, kinds ...string) claim {
 	for _, k := range kinds {
 		c.own = c.own || slices.ContainsFunc(own, func(prefix string) bool { return strings.HasPrefix(k, prefix) })
 		for _, feed := range f.List {
-			if slices.ContainsFunc(feed.Complete, func(pattern string) bool { return delivers(pattern, k) }) {
-				c.fresh[feed.Name] = now.Sub(feed.LastSeen) <= f.Fresh
+			for pattern, last := range feed.Complete {
+				if delivers(pattern, k) {
+					c.fresh[feed.Name] = c.fresh[feed.Name] || now.Sub(last) <= f.Fresh
+				}
 			}
 		}
 	}

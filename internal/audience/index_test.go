@@ -127,9 +127,10 @@ func drawAsked(t *rapid.T) audience.Asked {
 	}
 	feeds := audience.Feeds{Fresh: audience.FreshFor}
 	for _, name := range someFeeds {
-		f := audience.Feed{Name: name, LastSeen: now.Add(-time.Duration(rapid.IntRange(0, 144).Draw(t, "silent hours")) * time.Hour)}
+		f := audience.Feed{Name: name, Complete: map[string]time.Time{}}
 		for range rapid.IntRange(0, 2).Draw(t, "claims") {
-			f.Complete = append(f.Complete, rapid.SampledFrom(append([]string{"appointment.*", "*", "lab.new"}, someEvents...)).Draw(t, "claim"))
+			kind := rapid.SampledFrom(append([]string{"appointment.*", "*", "lab.new"}, someEvents...)).Draw(t, "claim")
+			f.Complete[kind] = now.Add(-time.Duration(rapid.IntRange(0, 144).Draw(t, "silent hours")) * time.Hour)
 		}
 		feeds.List = append(feeds.List, f)
 	}

@@ -316,12 +316,15 @@ func (s codeSet) has(key string) bool {
 	return false
 }
 
-// codeKey is a code as dictionaries and look-ups know it: ICD codes of any release without their dot.
-func codeKey(system, code string) string {
+// codeKey is a code as dictionaries and look-ups know it.
+func codeKey(system, code string) string { return system + ":" + normalCode(system, code) }
+
+// normalCode takes the dot out of ICD-9 codes; those of ICD-10 come without.
+func normalCode(system, code string) string {
 	if system == "icd9cm" {
-		code = strings.ReplaceAll(code, ".", "")
+		return strings.ReplaceAll(code, ".", "")
 	}
-	return system + ":" + code
+	return code
 }
 
 // unitKey compares units: mg/dL and MG/DL are one, so are the two letters for micro.

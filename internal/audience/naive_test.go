@@ -142,16 +142,18 @@ func (n naive) complete(kinds ...string) bool {
 		if !slices.Contains(n.p.Sources, f.Name) {
 			continue
 		}
-		for _, pattern := range f.Complete {
+		claims, fresh := false, false
+		for pattern, last := range f.Complete {
 			for _, k := range kinds {
 				if pattern == k || strings.HasSuffix(pattern, "*") && strings.HasPrefix(k, strings.TrimSuffix(pattern, "*")) {
-					claimed = true
-					if n.asked.Now.Sub(f.LastSeen) > n.asked.Feeds.Fresh {
-						return false
-					}
+					claims, fresh = true, fresh || n.asked.Now.Sub(last) <= n.asked.Feeds.Fresh
 				}
 			}
 		}
+		if claims && !fresh {
+			return false
+		}
+		claimed = claimed || claims
 	}
 	return claimed
 }

@@ -246,11 +246,7 @@ func (l textLeaf) everyone(e *execution, mask bitset) pair {
 	e.gather(d, l.places(d), out.yes)
 	known := e.take()
 	if d != nil {
-		every := make([]int, len(d.values))
-		for i := range every {
-			every[i] = i
-		}
-		e.gather(d, every, known)
+		copy(known, d.known)
 	}
 	for i, m := range mask {
 		switch l.op {

@@ -1,0 +1,179 @@
+package audience_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carepost/carepost/internal/audience"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/people"
+)
+
+// chronic is the value set of rule r4.
+const chronic = "E11.9 E11.65 E11.22 E11.40 E11.319 E78.00 E78.2 I25.10 I48.91 I48.0 I50.9 I50.22 I50.32 I73.9 J44.9 J44.1 " +
+	"J45.909 J45.40 N18.30 N18.4 N18.9 M06.9 M81.0 E03.9 I63.9 E66.01 G47.33 F33.1 F31.9 I10"
+
+func peerAsked(t testing.TB) audience.Asked {
+	var members []string
+	for code := range strings.FieldsSeq(chronic) {
+		members = append(members, "icd10:"+code)
+	}
+	set, err := audience.NewValueSet("chronic-30", members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(peerNow, 0).UTC()
+	return audience.Asked{
+		Now: at, Zone: time.UTC, Sets: map[string]audience.ValueSet{"chronic-30": set},
+		Feeds: audience.Feeds{Fresh: audience.FreshFor, List: []audience.Feed{{Name: "ehr", Complete: map[string]time.Time{"*": at}}}},
+	}
+}
+
+func peerQuestions(t testing.TB) map[string]*audience.Question {
+	src, err := os.ReadFile("testdata/rules.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]*audience.Question{}
+	for line := range strings.Lines(string(src)) {
+		name, text, ok := strings.Cut(strings.TrimSpace(line), "  ")
+		if !ok || !strings.HasPrefix(name, "r") {
+			continue
+		}
+		q, err := audience.Prepare(mustParse(t, text), peerAsked(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = q
+	}
+	return out
+}
+
+func peerIndex(t testing.TB, n int) *audience.Index {
+	x, err := audience.NewIndex(func(add func(id.Person, uint32, *people.Projection)) error {
+		for i := range n {
+			p := peer(i, 1)
+			add(personOf(i), uint32(i), p.projection())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func personOf(i int) (p id.Person) {
+	copy(p[:], fmt.Sprintf("%016d", i))
+	return p
+}
+
+// TestPeerCounts: the eight rules over 20,000 of the shared synthetic people give the counts that the comparison's own evaluator gave.
+func TestPeerCounts(t *testing.T) {
+	src, err := os.ReadFile("testdata/counts.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 20_000
+	v := peerIndex(t, n).View()
+	questions := peerQuestions(t)
+	for line := range strings.Lines(string(src)) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[0] != strconv.Itoa(n) {
+			continue
+		}
+		if a := v.Ask(questions[f[1]]); strconv.Itoa(a.Matched) != f[2] {
+			t.Errorf("%s: %d people, want %s", f[1], a.Matched, f[2])
+		}
+	}
+}
+
+var benchIndexes = map[int]*audience.Index{}
+
+// BenchmarkPeerRules asks each rule over people that are drawn once: CAREPOST_PEOPLE of them, a million by default. An operation is
+// the count and the list of all ids. Beside the mean it gives the median, and for the index its memory and how long it took.
+func BenchmarkPeerRules(b *testing.B) {
+	n := 1_000_000
+	if text := os.Getenv("CAREPOST_PEOPLE"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if benchIndexes[n] == nil {
+		benchIndexes[n] = measuredIndex(b, n)
+	}
+	v := benchIndexes[n].View()
+	questions := peerQuestions(b)
+	for i := range len(questions) {
+		name := fmt.Sprintf("r%d", i+1)
+		b.Run(name, func(b *testing.B) {
+			var times []time.Duration
+			matched := 0
+			for b.Loop() {
+				start := time.Now()
+				a := v.Ask(questions[name])
+				matched = len(a.IDs())
+				times = append(times, time.Since(start))
+			}
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
+			b.ReportMetric(float64(matched), "people")
+		})
+	}
+}
+
+// measuredIndex draws the people first, so that only the index is measured.
+func measuredIndex(b *testing.B, n int) *audience.Index {
+	var drawing, building time.Duration
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	x, err := audience.NewIndex(func(add func(id.Person, uint32, *people.Projection)) error {
+		for from := 0; from < n; from += 10_000 {
+			start := time.Now()
+			part := drawPeers(from, min(from+10_000, n))
+			drawing += time.Since(start)
+			start = time.Now()
+			for i, p := range part {
+				add(personOf(from+i), uint32(from+i), p)
+			}
+			building += time.Since(start)
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	start := time.Now()
+	x.Settle()
+	b.Logf("%d people: drawn in %v, added in %v, settled again in %v, %.1f MB of index, %.0f bytes a person", n, drawing.Round(time.Millisecond),
+		building.Round(time.Millisecond), time.Since(start).Round(time.Millisecond),
+		float64(after.HeapAlloc-before.HeapAlloc)/1e6, float64(after.HeapAlloc-before.HeapAlloc)/float64(n))
+	return x
+}
+
+func drawPeers(from, to int) []*people.Projection {
+	out := make([]*people.Projection, to-from)
+	var wg sync.WaitGroup
+	for w := range 2 {
+		wg.Go(func() {
+			for i := from + w; i < to; i += 2 {
+				p := peer(i, 1)
+				out[i-from] = p.projection()
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
