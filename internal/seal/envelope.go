@@ -113,16 +113,11 @@ func sealWith(aead cipher.AEAD, h header, c Cell, org id.Organisation, plain []b
 	if len(plain) > maxPlain {
 		return nil, errTooLarge
 	}
-	aad := associated(h, c, org)
 	if h.flags&flagPadded != 0 {
-		padded := len(plain)/padStep*padStep + padStep
-		out := make([]byte, headerSize, headerSize+nonceSize+padded+tagSize)
-		h.append(out[:0])
-		return aead.Seal(out, nil, pad(plain, padded), aad), nil
+		plain = pad(plain, len(plain)/padStep*padStep+padStep)
 	}
-	out := make([]byte, headerSize, Overhead+len(plain))
-	h.append(out[:0])
-	return aead.Seal(out, nil, plain, aad), nil
+	out := h.append(make([]byte, 0, Overhead+len(plain)))
+	return aead.Seal(out, nil, plain, associated(h, c, org)), nil //nolint:gosec // G407: this AEAD draws its nonce itself and takes none
 }
 
 // openWith opens an envelope whose header was parsed and whose key was found by it: a key is never chosen by trying.

@@ -20,6 +20,8 @@ const (
 func (k *Keys) Month(ctx context.Context, tx *store.Tx, p Purpose) (Key, error) {
 	switch p {
 	case PurposeMessage, PurposeLedger, PurposeFile, PurposeSetting, PurposeRaw, PurposeJob:
+	case purposeBucket, purposeBlind, purposeToken, purposeAddress:
+		return Key{}, fault.New(fault.Internal, "keys of the purpose %s are not given out", p)
 	default:
 		return Key{}, fault.New(fault.Internal, "no purpose %q of keys", string(p))
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,8 @@ import (
 )
 
 // Open binds a ring to a new database, or proves that it is the database's, and gives the key tree. It finishes a rotation that was cut
-// short and makes one that is overdue.
+// short and makes one that is overdue; when the ring's file cannot be written, what is sealed still opens, so the program starts and the
+// log and doctor say it.
 func Open(ctx context.Context, st *store.Store, ring *Ring) (*Keys, error) {
 	k := &Keys{
 		st: st, ring: ring, limit: usedLimit,
@@ -31,11 +33,15 @@ func Open(ctx context.Context, st *store.Store, ring *Ring) (*Keys, error) {
 	}
 	if ring.Due(now) {
 		if err := ring.advanceDue(now); err != nil {
-			return nil, err
+			slog.Error("the epoch keys are due and could not be rotated", "error", err)
 		}
 	}
-	if _, err := k.follow(ctx, now); err != nil {
+	_, lowest, err := k.follow(ctx)
+	if err != nil {
 		return nil, err
+	}
+	if _, err := ring.destroy(lowest, now); err != nil {
+		slog.Error("epochs past their window could not be destroyed", "error", err)
 	}
 	return k, nil
 }

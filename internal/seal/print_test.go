@@ -51,7 +51,7 @@ func TestNothingPrintsAKey(t *testing.T) {
 			"hexadecimal": hex.EncodeToString(secret[:8]),
 			"HEXADECIMAL": strings.ToUpper(hex.EncodeToString(secret[:8])),
 			"base64":      base64.StdEncoding.EncodeToString(secret[:6]),
-			"decimal":     strings.Trim(fmt.Sprint(secret[:6]), "[]"),
+			"decimal":     strings.Trim(fmt.Sprintf("%d", secret[:6]), "[]"),
 			"Go":          strings.TrimPrefix(strings.TrimSuffix(fmt.Sprintf("%#v", secret[:6]), "}"), "[]byte{"),
 		} {
 			if strings.Contains(text, form) {

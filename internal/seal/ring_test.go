@@ -119,9 +119,8 @@ func TestCreateRingReplacesNothing(t *testing.T) {
 
 func TestAYearOfNights(t *testing.T) {
 	path, r := makeRing(t)
-	now := birth
 	for night := range 365 {
-		now = birth.AddDate(0, 0, night+1)
+		now := birth.AddDate(0, 0, night+1)
 		if !r.Due(now) {
 			t.Fatalf("night %d is not due", night)
 		}

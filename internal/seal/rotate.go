@@ -24,14 +24,17 @@ func (k *Keys) Rotate(ctx context.Context, now time.Time) (Rotation, error) {
 	if err := k.ring.Advance(now); err != nil {
 		return Rotation{}, err
 	}
-	return k.follow(ctx, now)
+	done, lowest, err := k.follow(ctx)
+	if err != nil {
+		return Rotation{}, err
+	}
+	done.Destroyed, err = k.ring.destroy(lowest, now)
+	return done, err
 }
 
-// follow brings the database to the ring's newest epoch, and then the ring to its window.
-func (k *Keys) follow(ctx context.Context, now time.Time) (Rotation, error) {
-	var done Rotation
-	var lowest uint32
-	err := k.st.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) (err error) {
+// follow brings the database to the ring's newest epoch, and gives the lowest that a key is wrapped by after that.
+func (k *Keys) follow(ctx context.Context) (done Rotation, lowest uint32, err error) {
+	err = k.st.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) (err error) {
 		done = Rotation{Epoch: k.ring.newestNumber()}
 		if done.Rewrapped, err = k.rewrap(ctx, tx, done.Epoch); err != nil {
 			return err
@@ -44,15 +47,10 @@ func (k *Keys) follow(ctx context.Context, now time.Time) (Rotation, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return Rotation{}, err
+	if err == nil {
+		err = k.st.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error { return k.loadTokens(ctx, tx) })
 	}
-	err = k.st.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error { return k.loadTokens(ctx, tx) })
-	if err != nil {
-		return Rotation{}, err
-	}
-	done.Destroyed, err = k.ring.destroy(min(lowest, done.Epoch), now)
-	return done, err
+	return done, min(lowest, done.Epoch), err
 }
 
 // rewrap brings the rows of older epochs under the newest, and the database's own mark with them, in one transaction.

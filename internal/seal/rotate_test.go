@@ -175,6 +175,24 @@ func TestOpenRotatesWhenOverdue(t *testing.T) {
 	}
 }
 
+func TestOpenStartsWhenTheRingCannotBeWritten(t *testing.T) {
+	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), Now: func() time.Time { return now }})
+	path := newRing(t, now)
+	b := sealed(t, st, reopened(t, st, path), 1, seal.PurposeMessage, "hello")
+	if err := os.MkdirAll(filepath.Join(path+".new", "x"), 0o700); err != nil { // the temporary file cannot be made
+		t.Fatal(err)
+	}
+	now = now.AddDate(0, 0, 7)
+	k := reopened(t, st, path)
+	if got, err := opened(t, st, k, 1, b); got != "hello" || err != nil {
+		t.Error(got, err)
+	}
+	if _, err := k.Rotate(t.Context(), now); err == nil {
+		t.Error("rotated without a file")
+	}
+}
+
 // The promise of shredding: a copy of the database older than the window can be opened by nobody who holds today's ring, a younger one
 // can, and what was destroyed meanwhile comes back only from the younger.
 func TestACopyOfTheDatabaseOpensWithinTheWindowOnly(t *testing.T) {
