@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/carepost/carepost/internal/caretest"
+	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/store"
 )
 
@@ -134,4 +138,38 @@ func TestAnotherReaderReadsTheExport(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestThePythonReaderAgrees: the program that docs/ledger.md gives to auditors takes good exports, and not bad ones.
+func TestThePythonReaderAgrees(t *testing.T) {
+	st := caretest.Open(t)
+	keys, led := caretest.Ground(t, st)
+	fill(t, st, keys, led, 300)
+	dir := t.TempDir()
+	known, archive, bad := filepath.Join(dir, "known"), filepath.Join(dir, "export.tar"), filepath.Join(dir, "bad.tar")
+	at300 := checkpoint(t, led)
+	fill(t, st, keys, led, 700)
+	good := export(t, led, org)
+	leaf := bytes.Index(good, []byte{0, ledger.LeafSize, 1})
+	tampered := bytes.Clone(good)
+	tampered[leaf+50] ^= 1
+	for path, b := range map[string][]byte{known: at300, archive: good, bad: tampered} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(args ...string) (string, error) {
+		all := append([]string{"-B", filepath.Join("..", "..", "docs", "formats", "tiles.py")}, args...)
+		out, err := exec.CommandContext(t.Context(), "python3", all...).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run(archive, led.PublicKey(), known); err != nil || !strings.Contains(out, "1000 entries") || !strings.Contains(out, "continues") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := run(bad, led.PublicKey()); err == nil || !strings.Contains(out, "not those that were signed") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := run(archive, newSigner(t).PublicKey()); err == nil || !strings.Contains(out, "not signed by this key") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
