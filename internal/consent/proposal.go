@@ -1,0 +1,104 @@
+package consent
+
+import (
+	"context"
+
+	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// Propose takes what a source says of a person's consent. A deny applies at once, in this transaction; a permit is kept as a
+// proposal that a person must accept, because a code in a feed is no evidence of what somebody signed. The same record again changes
+// nothing; a permit after a deny lifts nothing.
+func (r *Register) Propose(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) (id.Consent, error) {
+	if p.Key == "" {
+		return id.Consent{}, fault.New(fault.Invalid, "the source's key of the consent is missing").At("key")
+	}
+	if p.Channel == 0 && p.Topic == "" && p.Purpose == ledger.PurposeNone {
+		return id.Consent{}, fault.New(fault.Invalid, "the consent names no channel, topic or purpose").At("consent")
+	}
+	if err := firstOf(p.Evidence.check(), checkText(p.Topic, p.Key)); err != nil {
+		return id.Consent{}, err
+	}
+	own, err := r.of(ctx, tx, []id.Person{person})
+	if err != nil {
+		return id.Consent{}, err
+	}
+	for _, old := range own[person].Proposals {
+		if old.Key == p.Key && old.Deny == p.Deny && old.Channel == p.Channel && old.Topic == p.Topic && old.Purpose == p.Purpose {
+			return old.ID, nil
+		}
+		if old.Key == p.Key && old.Status == Proposed {
+			how := Evidence{How: "source", Words: "the source says something else now", Source: p.Evidence.Source}
+			if err := r.Reject(ctx, tx, person, old.ID, how); err != nil {
+				return id.Consent{}, err
+			}
+		}
+	}
+	row := id.New[id.Consent]()
+	state, e := Proposed, entry{ledger.ActConsent, "proposal", "permit waits"}
+	if p.Deny {
+		state, e.state = InForce, "deny applies"
+		if err := r.deny(ctx, tx, person, p); err != nil {
+			return id.Consent{}, err
+		}
+	}
+	return row, r.put(ctx, tx, person, row.UUID(), kindProposal, state, p.pack(tx.Now), e)
+}
+
+// deny applies what the source refuses: a refusal of channel and topic, a suppression of marketing or fundraising, else a restriction.
+func (r *Register) deny(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) error {
+	if p.Purpose == ledger.PurposeNone {
+		_, err := r.Answer(ctx, tx, person, Consent{Channel: p.Channel, Topic: p.Topic, Refused: true, Evidence: p.Evidence})
+		return err
+	}
+	s := Suppression{Scope: ScopePerson, Row: Row{Person: person}, Channel: p.Channel, Reason: "asked", Evidence: p.Evidence}
+	switch p.Purpose {
+	case ledger.PurposeMarketing:
+		s.Covers, s.Rule = CoversCommercial, "45 CFR 164.508(b)(5)"
+	case ledger.PurposeFundraising:
+		s.Covers, s.Rule = CoversFundraising, "45 CFR 164.514(f)(2)(iv)"
+	default:
+		_, err := r.Restrict(ctx, tx, person, Restriction{Purpose: p.Purpose, Topic: p.Topic, Evidence: p.Evidence})
+		return err
+	}
+	_, err := r.Suppress(ctx, tx, s)
+	return err
+}
+
+// Accept makes a consent of a proposal, on the evidence of a person who checked it. A proposal for a purpose that needs an
+// authorization cannot be accepted so: only its form will do.
+func (r *Register) Accept(ctx context.Context, tx *store.Tx, person id.Person, proposal id.Consent, how Evidence) (id.Consent, error) {
+	own, err := r.of(ctx, tx, []id.Person{person})
+	if err != nil {
+		return id.Consent{}, err
+	}
+	for _, p := range own[person].Proposals {
+		if p.ID != proposal || p.Status != Proposed {
+			continue
+		}
+		if p.Purpose != ledger.PurposeNone {
+			return id.Consent{}, fault.New(fault.Conflict, "a permit for a purpose takes the signed form").At("%s", proposal).
+				Hint("record the authorization with its elements: 45 CFR 164.508(c)")
+		}
+		if err := how.check(); err != nil {
+			return id.Consent{}, err
+		}
+		err := r.finish(ctx, tx, person, proposal.UUID(), kindProposal, Proposed, Ended, how, entry{ledger.ActConsent, "proposal", "accepted"})
+		if err != nil {
+			return id.Consent{}, err
+		}
+		return r.Answer(ctx, tx, person, Consent{Channel: p.Channel, Topic: p.Topic, Evidence: how})
+	}
+	return id.Consent{}, errNotInForce(proposal.UUID())
+}
+
+// Reject closes a proposal without effect.
+func (r *Register) Reject(ctx context.Context, tx *store.Tx, person id.Person, proposal id.Consent, how Evidence) error {
+	if err := how.check(); err != nil {
+		return err
+	}
+	return r.finish(ctx, tx, person, proposal.UUID(), kindProposal, Proposed, Rejected, how, entry{ledger.ActConsent, "proposal", "rejected"})
+}

@@ -1,0 +1,28 @@
+-- What a person said or agreed about being written to. kind: 1 consent, 2 authorization, 3 restriction, 4 confidential communication,
+-- 5 plain mail after a warning, 6 consent under 42 CFR 2, 7 suppression of the person, 8 proposal of a source, 9 preferences.
+-- record and ending are sealed under the person's key.
+CREATE TABLE consent (
+	organisation_id {{int}} NOT NULL,
+	person_id       {{blob}} NOT NULL,
+	id              {{blob}} NOT NULL,
+	kind            {{int}} NOT NULL,
+	state           {{int}} NOT NULL, -- 1 in force, 2 ended, 3 proposed, 4 rejected
+	made_at         {{int}} NOT NULL,
+	ended_at        {{int}} NOT NULL, -- 0 while it has not ended
+	record          {{blob}} NOT NULL,
+	ending          {{blob}}, -- how it ended
+	PRIMARY KEY (organisation_id, person_id, id)
+){{clustered}};
+
+-- Addresses not to be written to, or not for everything: they outlive the person's record, so they are sealed under the month's key.
+CREATE TABLE suppression (
+	organisation_id {{int}} NOT NULL,
+	address         {{blob}} NOT NULL, -- blind, of channel and normal form
+	id              {{blob}} NOT NULL,
+	state           {{int}} NOT NULL, -- 1 in force, 2 ended
+	made_at         {{int}} NOT NULL,
+	ended_at        {{int}} NOT NULL,
+	record          {{blob}} NOT NULL,
+	ending          {{blob}},
+	PRIMARY KEY (organisation_id, address, id)
+){{clustered}};
