@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
 )
@@ -34,3 +35,9 @@ var Number = number
 
 // Expand fills the placeholders of an engine.
 var Expand = expand
+
+// Queued is how many closures wait for the writer.
+func Queued(s *Store) int { return len(s.writer.queue) }
+
+// InspectBytes verifies an export in memory.
+func InspectBytes(b []byte) error { return inspectExport(bytes.NewReader(b), &Info{}) }

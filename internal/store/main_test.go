@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/store"
@@ -12,6 +13,9 @@ import (
 
 // TestMain lets the test binary be the child process that a test kills.
 func TestMain(m *testing.M) {
+	if os.Getenv("CAREPOST_STORE_CHILD") != "" {
+		time.AfterFunc(time.Minute, func() { os.Exit(3) }) // should its parent die before it kills this
+	}
 	switch os.Getenv("CAREPOST_STORE_CHILD") {
 	case "crash":
 		crashChild()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -23,6 +24,7 @@ const (
 	maxRetries    = 3               // after a serialization failure or a deadlock
 	retryWait     = 5 * time.Millisecond
 	defaultPool   = 16
+	cancelWait    = 3 * time.Second
 	idleInTx      = "300000" // ms: a node that hangs inside a transaction must not hold its locks for ever
 	sqlServerInfo = `select current_setting('server_version_num')::bigint, (extract(epoch from clock_timestamp()) * 1000)::bigint`
 )
@@ -46,6 +48,10 @@ func (s *Store) openPostgreSQL(ctx context.Context, dsn string) error {
 		if _, set := params[name]; !set || name == "synchronous_commit" {
 			params[name] = value
 		}
+	}
+	// A caller that goes away ends its statement, not the connection; only a server that does not answer loses that too.
+	cfg.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelWait}
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {

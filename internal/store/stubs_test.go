@@ -1,5 +1,0 @@
-package store_test
-
-func crashChild() {}
-func holdChild()  {}
-func diskChild()  {}
