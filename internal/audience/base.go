@@ -27,6 +27,7 @@ type base struct {
 	machine  map[string]*timeline // events made by machines
 	booked   *timeline            // starts of booked appointments
 	consents map[string]*consents
+	turns    *timeline // when projections will read differently: coverages that begin or end
 
 	lastBirth, lastVisit uint32
 }

@@ -26,6 +26,7 @@ type builder struct {
 	events   map[string]*eventList
 	machine  map[string]*eventList
 	booked   eventList
+	turns    eventList
 	consents map[string]*consents
 }
 
@@ -225,6 +226,19 @@ func (n *builder) times(o uint32, p *people.Projection) {
 	for _, a := range p.Appointments {
 		n.booked.add(event(clamp(a.Start), o))
 	}
+	eachTurn(p, func(t int64) { n.turns.add(event(clamp(t), o)) })
+}
+
+// eachTurn gives the moments at which the person's insurance reads differently: people takes the coverage of the day in UTC.
+func eachTurn(p *people.Projection, fn func(t int64)) {
+	for _, c := range p.Coverages {
+		if c.Start > 0 {
+			fn(int64(c.Start) * 86400)
+		}
+		if c.End > 0 {
+			fn((int64(c.End) + 1) * 86400)
+		}
+	}
 }
 
 func lineOf(m map[string]*eventList, kind string) *eventList {
@@ -308,6 +322,7 @@ func (n *builder) finish() *base {
 	b.events = n.timelines(n.events, n.old.events)
 	b.machine = n.timelines(n.machine, n.old.machine)
 	b.booked = newTimeline(n.booked.take(), n.old.booked, n.stale)
+	b.turns = newTimeline(n.turns.take(), n.old.turns, n.stale)
 	b.birth, b.visit, b.all = slices.Clip(b.birth), slices.Clip(b.visit), slices.Clip(b.all)
 	return b
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/people"
@@ -181,6 +182,27 @@ func (v *View) ordinal(p id.Person) (uint32, bool) {
 	}
 	i := slices.Index(v.base.ids, p)
 	return uint32(max(i, 0)), i >= 0 //nolint:gosec // G115: places are 32 bits
+}
+
+// turned gives the people whose projection reads differently since it was read: a coverage began or ended meanwhile.
+func (v *View) turned(since, now time.Time) []id.Person {
+	var list []id.Person
+	for _, o := range v.base.turns.in(since.Unix(), now.Unix()) {
+		if !v.stale.has(o) {
+			list = append(list, v.base.ids[o])
+		}
+	}
+	for _, y := range v.young {
+		if y.projection == nil {
+			continue
+		}
+		eachTurn(y.projection, func(t int64) {
+			if t > since.Unix() && t <= now.Unix() {
+				list = append(list, y.person)
+			}
+		})
+	}
+	return list
 }
 
 // Ordinals gives who matches, by place.
