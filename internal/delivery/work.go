@@ -305,7 +305,9 @@ func (w *worker) settle(ctx context.Context, items []Item, by map[id.Message]*jo
 			n.end = Refused
 			w.e.finish(record{row: j.row, next: n, note: p.Record})
 		case Later:
-			n.due = maxTime(p.Due, now.Add(time.Second))
+			if n.due = p.Due; !n.due.After(now) {
+				n.due = now.Add(w.e.s.Retry[0])
+			}
 			w.e.finish(record{row: j.row, next: n, note: p.Record, quiet: true})
 		default:
 			if ctx.Err() != nil {
