@@ -3,7 +3,7 @@
 
     tiles.py EXPORT.tar PUBLIC_KEY [KNOWN_CHECKPOINT]
 
-PUBLIC_KEY is the line that `carepost ledger key` prints. Unlike Carepost's own verifier it computes the root from the entries alone,
+PUBLIC_KEY is the one line of the ledger's public key. Unlike Carepost's own verifier it computes the root from the entries alone,
 then each tile from the entries, and checks the Ed25519 signature by RFC 8032's arithmetic.
 """
 import base64

@@ -86,3 +86,43 @@ func BenchmarkAppendHundreds(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAbout: the last hundred acts on one person of a thousand, among 200,000 entries.
+func BenchmarkAbout(b *testing.B) {
+	st := caretest.Open(b)
+	keys, led := caretest.Ground(b, st)
+	people := make([]id.Person, 1000)
+	subjects := make([]seal.Key, len(people))
+	for n := 0; n < 200_000; n += 1000 {
+		err := st.Write(b.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+			for i := range people {
+				if n == 0 {
+					people[i] = id.New[id.Person]()
+					var err error
+					if subjects[i], _, err = keys.NewSubject(ctx, tx, people[i].UUID()); err != nil {
+						return err
+					}
+				}
+				if err := led.Append(ctx, tx, ledger.Entry{Act: ledger.ActView, Subject: people[i]}, subjects[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		err := st.Read(b.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+			page, err := led.About(ctx, tx, people[500], subjects[500], ledger.Query{})
+			if err == nil && len(page.Records) != 100 {
+				b.Errorf("%d records", len(page.Records))
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

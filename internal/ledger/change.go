@@ -25,7 +25,7 @@ func (l *Ledger) Touch(ctx context.Context, tx *store.Tx, p id.Person) error {
 
 // TouchAll touches several persons: on PostgreSQL in one round trip.
 func (l *Ledger) TouchAll(ctx context.Context, tx *store.Tx, people []id.Person) error {
-	done := tx.Local(touchedKey{l}, func() any { return map[id.Person]bool{} }).(map[id.Person]bool) //nolint:forcetypeassert // made here
+	done := tx.Local(touchedKey{l}, func() any { return map[id.Person]bool{} }).(map[id.Person]bool)
 	var ids, persons [][]byte
 	for _, p := range people {
 		if done[p] {

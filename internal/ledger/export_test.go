@@ -1,4 +1,10 @@
 package ledger
 
-// LeafSize is the length of a leaf, for tests outside of the package.
+// LeafSize is the length of a leaf.
 const LeafSize = leafSize
+
+// The look-ups, for a test of their plans.
+var (
+	SubjectDown = subjectDown
+	ObjectDown  = objectDown
+)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -360,4 +361,48 @@ func TestTheMarkFollowsOtherNodes(t *testing.T) {
 	if err != nil || !forked || fork.Trees[0].Lost != (ledger.Lost{From: 0, To: 10}) {
 		t.Errorf("%+v, %v, %v", fork, forked, err)
 	}
+}
+
+// TestLookUpsUseTheirIndex: who looked, and what became of a message, without reading the whole ledger.
+func TestLookUpsUseTheirIndex(t *testing.T) {
+	caretest.Databases(t, func(t *testing.T, st *store.Store) {
+		explain := `EXPLAIN QUERY PLAN `
+		if st.Engine() == store.PostgreSQL {
+			explain = `EXPLAIN `
+		}
+		for query, index := range map[string]string{ledger.SubjectDown(st.Engine()): "ledger_subject", ledger.ObjectDown(st.Engine()): "ledger_object"} {
+			err := st.Write(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+				if st.Engine() == store.PostgreSQL {
+					if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off`); err != nil {
+						return err
+					}
+				}
+				rows, err := tx.Query(ctx, explain+query, org, make([]byte, 16), 1000, 10)
+				if err != nil {
+					return err
+				}
+				defer rows.Close()
+				var plan strings.Builder
+				for rows.Next() {
+					var a, b, c any
+					var text string
+					into := []any{&text}
+					if st.Engine() == store.SQLite {
+						into = []any{&a, &b, &c, &text}
+					}
+					if err := rows.Scan(into...); err != nil {
+						return err
+					}
+					plan.WriteString(text + "\n")
+				}
+				if !strings.Contains(plan.String(), index) || strings.Contains(strings.ToLower(plan.String()), "sort") || strings.Contains(plan.String(), "TEMP B-TREE") {
+					t.Errorf("the plan is\n%s", plan.String())
+				}
+				return rows.Err()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

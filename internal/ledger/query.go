@@ -63,15 +63,29 @@ func (l *Ledger) About(ctx context.Context, tx *store.Tx, p id.Person, key seal.
 	}
 	blind := BlindOf(p, key)
 	return q.run(func(before int64, limit int) ([]Record, error) {
-		return records(ctx, tx, selectSubjectDown, tx.Organisation(), blind[:], before, limit)
+		return records(ctx, tx, subjectDown(tx.Engine()), tx.Organisation(), blind[:], before, limit)
 	})
 }
 
 // Of gives a page of the entries about a thing: a message, a template, a user.
 func (l *Ledger) Of(ctx context.Context, tx *store.Tx, object id.UUID, q Query) (Page, error) {
 	return q.run(func(before int64, limit int) ([]Record, error) {
-		return records(ctx, tx, selectObjectDown, tx.Organisation(), object[:], before, limit)
+		return records(ctx, tx, objectDown(tx.Engine()), tx.Organisation(), object[:], before, limit)
 	})
+}
+
+func subjectDown(e store.Engine) string {
+	if e == store.SQLite {
+		return selectSubjectDownSQLite
+	}
+	return selectSubjectDown
+}
+
+func objectDown(e store.Engine) string {
+	if e == store.SQLite {
+		return selectObjectDownSQLite
+	}
+	return selectObjectDown
 }
 
 // Entry gives one entry by its number.
@@ -105,7 +119,7 @@ func (l *Ledger) openDetail(ctx context.Context, tx *store.Tx, r Record, key sea
 		opening, err = l.keys.Open(ctx, tx, cell, r.sealed)
 	}
 	if err != nil {
-		return nil, nil, fault.Wrap(fault.CodeOf(err), err, "the detail cannot be opened: its key is missing or destroyed; the entry stands").At("entry %d", r.Seq)
+		return nil, nil, fault.Wrap(fault.CodeOf(err), err, "the detail cannot be opened: its key is missing or destroyed, or it was changed; the entry stands").At("entry %d", r.Seq)
 	}
 	if d, err = openingMatches(opening, r.Commit); err != nil {
 		return nil, nil, fmt.Errorf("open the detail of entry %d: %w", r.Seq, err)

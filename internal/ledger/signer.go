@@ -85,29 +85,28 @@ func OpenSigner(path string) (Signer, error) {
 	if err != nil {
 		return Signer{}, fmt.Errorf("read the ledger's key: %w", err)
 	}
-	s, err := parseSigner(strings.TrimSpace(string(text)))
-	if err != nil {
-		return Signer{}, err.(*fault.Error).At("%s", path) //nolint:errorlint,forcetypeassert // parseSigner gives no other
+	s, ok := parseSigner(strings.TrimSpace(string(text)))
+	if !ok {
+		return Signer{}, fault.New(fault.Invalid, "not a ledger key").At("%s", path).Hint("it is one line that begins with %s", signerHead)
 	}
 	s.mark = filepath.Join(filepath.Dir(path), "ledger.mark")
 	return s, nil
 }
 
 // parseSigner reads a signed-note private key: PRIVATE+KEY+name+hash+base64(type, seed).
-func parseSigner(text string) (Signer, error) {
-	bad := fault.New(fault.Invalid, "not a ledger key").Hint("it is one line that begins with %s", signerHead)
+func parseSigner(text string) (s Signer, ok bool) {
 	if _, err := note.NewSigner(text); err != nil {
-		return Signer{}, bad
+		return s, false
 	}
 	parts := strings.SplitN(strings.TrimPrefix(text, signerHead), "+", 3)
 	if len(parts) != 3 {
-		return Signer{}, bad
+		return s, false
 	}
 	raw, err := base64.StdEncoding.DecodeString(parts[2])
 	if err != nil || len(raw) != 1+ed25519.SeedSize || raw[0] != noteEd25519 || !originForm.MatchString(parts[0]) {
-		return Signer{}, bad
+		return s, false
 	}
-	return Signer{origin: parts[0], key: ed25519.NewKeyFromSeed(raw[1:])}, nil
+	return Signer{origin: parts[0], key: ed25519.NewKeyFromSeed(raw[1:])}, true
 }
 
 // Origin gives "<host>/ledger".
@@ -132,7 +131,7 @@ func (l *Ledger) TreeKey(org id.Organisation, epoch int64) string {
 }
 
 func (s Signer) public() publicKey {
-	return publicKey{origin: s.origin, key: s.key.Public().(ed25519.PublicKey)} //nolint:forcetypeassert // that is its type
+	return publicKey{origin: s.origin, key: s.key.Public().(ed25519.PublicKey)}
 }
 
 // sign gives the signed note of a checkpoint. The key's name is the checkpoint's origin, as tlog-checkpoint asks.

@@ -105,5 +105,12 @@ WHERE organisation_id = ? AND substr(leaf, 34, 16) = ? AND seq < ? ORDER BY seq 
 	selectObjectDown = `SELECT seq, leaf, detail FROM ledger_entry
 WHERE organisation_id = ? AND substr(leaf, 50, 16) = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
 
+	// SQLite has to be told: its planner would rather read the whole tree downwards by the primary key.
+	selectSubjectDownSQLite = `SELECT seq, leaf, detail FROM ledger_entry INDEXED BY ledger_subject
+WHERE organisation_id = ? AND substr(leaf, 34, 16) = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
+
+	selectObjectDownSQLite = `SELECT seq, leaf, detail FROM ledger_entry INDEXED BY ledger_object
+WHERE organisation_id = ? AND substr(leaf, 50, 16) = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
+
 	selectLeaves = `SELECT seq, leaf, detail FROM ledger_entry WHERE organisation_id = ? AND seq >= ? AND seq < ? ORDER BY seq`
 )
