@@ -18,6 +18,9 @@ type Mailbox struct {
 	domain string // lower-case A-labels
 }
 
+// domains is the look-up profile of RFC 5891 with the lengths of DNS held.
+var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+
 // NewMailbox checks an address. The name is cleaned to one line; the domain becomes A-labels; a local part beyond ASCII needs SMTPUTF8.
 func NewMailbox(name, address string) (Mailbox, error) {
 	bad := fault.New(fault.Invalid, "not an email address").Hint("write it as name@example.org")
@@ -33,7 +36,7 @@ func NewMailbox(name, address string) (Mailbox, error) {
 		return Mailbox{}, bad
 	}
 	// RFC 5891; a domain literal is nobody's address here.
-	domain, err := idna.Lookup.ToASCII(parsed.Address[at+1:])
+	domain, err := domains.ToASCII(parsed.Address[at+1:])
 	if err != nil || !strings.Contains(domain, ".") || strings.ContainsAny(domain, "[]:") {
 		return Mailbox{}, bad
 	}

@@ -56,25 +56,21 @@ func (c *compiled) variant(v Variant) (compiledVariant, error) {
 	tag := language.Make(v.Language)
 	cv := compiledVariant{tag: tag, programs: map[sourceKey]*program{}}
 	x := &expander{engine: engine(tag), declared: c.declared, variant: &cv}
-	if cv.subject = x.compile("subject", v.Subject, modePlain); x.err != nil {
+	cv.subject = x.compile("subject", v.Subject, modePlain)
+	if x.plain("preheader", &v.Preheader); x.err != nil {
 		return cv, x.err
 	}
-	x.plain("preheader", &v.Preheader)
 	for i, b := range v.Blocks {
 		if b == nil {
 			return cv, fault.New(fault.Invalid, "an empty block").At("blocks[%d]", i)
 		}
-		x.where = "blocks[" + itoa(i) + "]"
 		x.condition(b)
-		if _, err := b.expand(x); err != nil {
-			return cv, under(err, "blocks[%d]", i)
+		if x.err == nil {
+			_, x.err = b.expand(x)
 		}
 		if x.err != nil {
-			return cv, x.err
+			return cv, under(x.err, "blocks[%d]", i)
 		}
-	}
-	if x.err != nil {
-		return cv, x.err
 	}
 	need := map[string]bool{}
 	for _, p := range cv.programs {
@@ -115,7 +111,6 @@ type expander struct {
 
 	each   string // the list whose records are walked
 	record any
-	where  string
 	err    error
 }
 
@@ -126,10 +121,13 @@ func (x *expander) rich(field string, src *string)  { x.text(field, src, modeRic
 func (x *expander) plain(field string, src *string) { x.text(field, src, modePlain) }
 func (x *expander) url(field string, src *string) {
 	constant := x.compiling() && !strings.Contains(*src, "{{") && !strings.Contains(*src, "{%")
+	if *src == "" {
+		return
+	}
 	x.text(field, src, modeURL)
 	if x.err == nil && (constant || !x.compiling()) {
 		if err := checkLink(*src); err != nil {
-			x.err = under(under(err, "%s", field), "%s", x.where)
+			x.err = under(err, "%s", field)
 		}
 	}
 }
@@ -144,7 +142,7 @@ func (x *expander) text(field string, src *string, m mode) {
 	}
 	p := x.variant.programs[sourceKey{m, x.each, *src}]
 	if p == nil {
-		x.err = fault.New(fault.Internal, "a text was not compiled").At("%s.%s", x.where, field)
+		x.err = fault.New(fault.Internal, "a text was not compiled").At("%s", field)
 		return
 	}
 	*src = x.run(p, field)
@@ -161,7 +159,7 @@ func (x *expander) run(p *program, field string) string {
 	}
 	text, err := p.run(vars)
 	if err != nil {
-		x.err = under(under(err, "%s", field), "%s", x.where)
+		x.err = under(err, "%s", field)
 	}
 	return text
 }
@@ -171,13 +169,12 @@ func (x *expander) compile(field, src string, m mode) *program {
 	if x.each != "" {
 		s.locals = map[string]Variable{itemName: x.declared[x.each]}
 	}
+	if x.err != nil {
+		return nil
+	}
 	p, err := compileSource(x.engine, src, m, s)
 	if err != nil {
-		where := field
-		if x.where != "" {
-			where = x.where + "." + field
-		}
-		x.err = under(err, "%s", where)
+		x.err = under(err, "%s", field)
 		return nil
 	}
 	x.variant.programs[sourceKey{m, x.each, src}] = p

@@ -62,10 +62,10 @@ func (w *page) style() string {
 	for _, r := range rules {
 		b.WriteString(r[0] + "{" + r[1] + "}")
 	}
-	b.WriteString("}\n")
+	b.WriteString("}\n@media (max-width:480px){.p{padding-left:20px!important;padding-right:20px!important}}\n</style>\n<style>\n") // a client that drops the second keeps the first
 	for _, r := range rules {
 		b.WriteString("[data-ogsc] " + r[0] + ",[data-ogsb] " + r[0] + "{" + r[1] + "}")
 	}
-	b.WriteString("\n@media (max-width:480px){.p{padding-left:20px!important;padding-right:20px!important}}\n</style>\n")
+	b.WriteString("\n</style>\n")
 	return b.String()
 }

@@ -47,6 +47,7 @@ type shown struct {
 // meter counts the work of one rendering. Filters get it as their first argument, the escape as its last.
 type meter struct {
 	steps, bytes int
+	full         bool
 }
 
 var (
@@ -128,16 +129,38 @@ func (p *program) run(vars map[string]any) (text string, err error) {
 	defer func() {
 		if recover() != nil {
 			text, err = "", fault.New(fault.Invalid, "a merge field cannot be evaluated")
+			if m.full {
+				err = errFull
+			}
 		}
 	}()
-	var out strings.Builder
-	if serr := p.template.FRender(&out, bindings); serr != nil {
+	out := &capped{m: m}
+	if serr := p.template.FRender(out, bindings); serr != nil {
 		return "", m.explain(serr)
 	}
-	return out.String(), nil
+	return out.b.String(), nil
+}
+
+var errFull = fault.New(fault.TooLarge, "a text grows beyond 256 KiB")
+
+// capped takes the whole output of a text, fixed parts too. The library panics when a write fails, which run expects.
+type capped struct {
+	b strings.Builder
+	m *meter
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.b.Len()+len(p) > maxOutputBytes {
+		c.m.full = true
+		return 0, errTooLong
+	}
+	return c.b.Write(p)
 }
 
 func (m *meter) explain(err liquid.SourceError) error {
+	if m.full {
+		return errFull
+	}
 	for _, known := range []struct {
 		err  error
 		code fault.Code

@@ -67,25 +67,24 @@ func Render(v TemplateVersion, values Values, b Brand) (Rendered, error) {
 }
 
 func (x *expander) blocks(all []Block) ([]Block, error) {
+	if x.err != nil {
+		return nil, x.err
+	}
 	out := make([]Block, 0, len(all)+3)
 	for i, b := range all {
-		x.where = "blocks[" + itoa(i) + "]"
 		if !x.shows(b) {
 			if x.err != nil {
-				return nil, x.err
+				return nil, under(x.err, "blocks[%d]", i)
 			}
 			continue
 		}
 		done, err := b.expand(x)
 		if err != nil {
-			return nil, err
-		}
-		if x.err != nil {
-			return nil, x.err
+			return nil, under(err, "blocks[%d]", i)
 		}
 		out = append(out, done)
 	}
-	return out, x.err
+	return out, nil
 }
 
 // enforced puts into every commercial message what the law asks of it, whatever its author left out: the identification as an

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/carepost/carepost/internal/fault"
@@ -68,6 +69,13 @@ func (w *rewriter) tag(p piece) error {
 	problem := func(format string, args ...any) *fault.Error {
 		return fault.New(fault.Invalid, format, args...).At("line %d, column %d", p.line, p.col)
 	}
+	if !slices.Contains(tagNames, p.name) {
+		e := fault.Wrap(fault.Invalid, errUnknown, "unknown tag").At("line %d, column %d", p.line, p.start)
+		if near := nearest(p.name, tagNames); near != "" {
+			return e.Hint("perhaps %s", near)
+		}
+		return e.Hint("known are if, unless, case and for")
+	}
 	r, err := newReader(p, w.scope)
 	if err != nil {
 		return err
@@ -112,12 +120,6 @@ func (w *rewriter) tag(p piece) error {
 		if err = r.end(); err == nil {
 			err = w.pop(strings.TrimPrefix(p.name, "end"), problem)
 		}
-	default:
-		e := fault.Wrap(fault.Invalid, errUnknown, "unknown tag").At("line %d, column %d", p.line, p.col-len(p.name)-1)
-		if near := nearest(p.name, tagNames); near != "" {
-			return e.Hint("perhaps %s", near)
-		}
-		return e.Hint("known are if, unless, case and for")
 	}
 	if err != nil {
 		return err

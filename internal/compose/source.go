@@ -2,6 +2,7 @@ package compose
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/carepost/carepost/internal/fault"
 )
@@ -13,6 +14,7 @@ type piece struct {
 	name      string // of a tag
 	args      string // of a field or a tag
 	line, col int    // where args begin
+	start     int    // column of a tag's name
 	left      bool   // {{- or {%-
 	right     bool   // -}} or -%}
 }
@@ -30,6 +32,10 @@ const (
 func scan(src string) ([]piece, error) {
 	if len(src) > maxSourceBytes {
 		return nil, fault.New(fault.TooLarge, "a text is longer than %d KiB", maxSourceBytes>>10)
+	}
+	if i := strings.IndexFunc(src, func(r rune) bool { return unwanted(r) && r != '\n' && r != '\r' && r != '\t' }); i >= 0 || !utf8.ValidString(src) {
+		line, col := position(src, max(i, 0))
+		return nil, fault.New(fault.Invalid, "a control character or broken UTF-8 in a text").At("line %d, column %d", line, col)
 	}
 	var out []piece
 	at := 0
@@ -102,6 +108,7 @@ func bracketed(src string, at int) (piece, int, error) {
 	if p.kind == pieceTag {
 		name, args, _ := strings.Cut(p.args, " ")
 		rest := strings.TrimLeft(args, " \t")
+		p.start = p.col
 		p.col += len(p.args) - len(rest)
 		p.name, p.args = name, rest
 	}
