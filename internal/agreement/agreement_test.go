@@ -165,7 +165,7 @@ func TestRegister(t *testing.T) {
 	})
 }
 
-func covers(t *testing.T, st *store.Store, r *agreement.Register, at time.Time) (a agreement.Agreement, ok bool) {
+func covers(t *testing.T, st *store.Store, r *agreement.Agreements, at time.Time) (a agreement.Agreement, ok bool) {
 	t.Helper()
 	read(t, st, func(ctx context.Context, tx *store.Tx) (err error) {
 		a, ok, err = r.Covers(ctx, tx, "smtp.relay.example", at)

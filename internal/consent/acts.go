@@ -11,7 +11,7 @@ import (
 )
 
 // Answer records a person's yes or no to a channel, a topic, or both. Of several answers to the same the last act counts.
-func (r *Register) Answer(ctx context.Context, tx *store.Tx, person id.Person, c Consent) (id.Consent, error) {
+func (r *Consents) Answer(ctx context.Context, tx *store.Tx, person id.Person, c Consent) (id.Consent, error) {
 	if c.Channel == 0 && c.Topic == "" {
 		return id.Consent{}, fault.New(fault.Invalid, "a consent is to a channel or a topic").At("consent")
 	}
@@ -30,7 +30,7 @@ func (r *Register) Answer(ctx context.Context, tx *store.Tx, person id.Person, c
 }
 
 // Withdraw takes back a consent that was given.
-func (r *Register) Withdraw(ctx context.Context, tx *store.Tx, person id.Person, c id.Consent, how Evidence) error {
+func (r *Consents) Withdraw(ctx context.Context, tx *store.Tx, person id.Person, c id.Consent, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (r *Register) Withdraw(ctx context.Context, tx *store.Tx, person id.Person,
 }
 
 // Authorize records an authorization. One that lacks an element is no authorization and is refused: 45 CFR 164.508(b)(2).
-func (r *Register) Authorize(ctx context.Context, tx *store.Tx, person id.Person, a Authorization) (id.Authorization, error) {
+func (r *Consents) Authorize(ctx context.Context, tx *store.Tx, person id.Person, a Authorization) (id.Authorization, error) {
 	if missing := a.Missing(); len(missing) > 0 {
 		return id.Authorization{}, fault.New(fault.Invalid, "the authorization lacks %s (%s)", missing[0].What, missing[0].Cite).
 			At("%s", missing[0].Field).Hint("an authorization that lacks an element is not valid: 45 CFR 164.508(b)(2)")
@@ -52,7 +52,7 @@ func (r *Register) Authorize(ctx context.Context, tx *store.Tx, person id.Person
 }
 
 // Revoke ends an authorization for everything sent after this transaction: 45 CFR 164.508(b)(5).
-func (r *Register) Revoke(ctx context.Context, tx *store.Tx, person id.Person, a id.Authorization, how Evidence) error {
+func (r *Consents) Revoke(ctx context.Context, tx *store.Tx, person id.Person, a id.Authorization, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (r *Register) Revoke(ctx context.Context, tx *store.Tx, person id.Person, a
 const howEvent = "event"
 
 // ReachEvent ends an authorization because its expiry event has happened: 45 CFR 164.508(c)(1)(v).
-func (r *Register) ReachEvent(ctx context.Context, tx *store.Tx, person id.Person, a id.Authorization, words string) error {
+func (r *Consents) ReachEvent(ctx context.Context, tx *store.Tx, person id.Person, a id.Authorization, words string) error {
 	if err := checkText("", words); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (r *Register) ReachEvent(ctx context.Context, tx *store.Tx, person id.Perso
 func (a Authorization) EventReached() bool { return a.Status == Ended && a.Ending.How == howEvent }
 
 // Restrict records a restriction that was agreed to, or must be: 45 CFR 164.522(a).
-func (r *Register) Restrict(ctx context.Context, tx *store.Tx, person id.Person, x Restriction) (id.Restriction, error) {
+func (r *Consents) Restrict(ctx context.Context, tx *store.Tx, person id.Person, x Restriction) (id.Restriction, error) {
 	if x.PaidInFull && !x.Payer {
 		return id.Restriction{}, fault.New(fault.Invalid, "paid in full is about what a plan is told").At("paid_in_full")
 	}
@@ -90,7 +90,7 @@ func (r *Register) Restrict(ctx context.Context, tx *store.Tx, person id.Person,
 }
 
 // LiftRestriction ends a restriction: 45 CFR 164.522(a)(2).
-func (r *Register) LiftRestriction(ctx context.Context, tx *store.Tx, person id.Person, x id.Restriction, how Evidence) error {
+func (r *Consents) LiftRestriction(ctx context.Context, tx *store.Tx, person id.Person, x id.Restriction, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (r *Register) LiftRestriction(ctx context.Context, tx *store.Tx, person id.
 }
 
 // Confide records a request for confidential communications: 45 CFR 164.522(b). It holds from this transaction; nobody decides on it.
-func (r *Register) Confide(ctx context.Context, tx *store.Tx, person id.Person, c Confidential) (id.Restriction, error) {
+func (r *Consents) Confide(ctx context.Context, tx *store.Tx, person id.Person, c Confidential) (id.Restriction, error) {
 	switch c.Means {
 	case "", "tls", "pickup", "pgp", "smime":
 	default:
@@ -116,7 +116,7 @@ func (r *Register) Confide(ctx context.Context, tx *store.Tx, person id.Person, 
 }
 
 // EndConfidential ends a request for confidential communications, on the person's word.
-func (r *Register) EndConfidential(ctx context.Context, tx *store.Tx, person id.Person, c id.Restriction, how Evidence) error {
+func (r *Consents) EndConfidential(ctx context.Context, tx *store.Tx, person id.Person, c id.Restriction, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (r *Register) EndConfidential(ctx context.Context, tx *store.Tx, person id.
 
 // AskPlain records a person's wish for plain mail: what warning was shown, when, and what the person answered.
 // 45 CFR 164.524(c)(2); 78 FR 5634.
-func (r *Register) AskPlain(ctx context.Context, tx *store.Tx, person id.Person, p PlainRequest) (id.Consent, error) {
+func (r *Consents) AskPlain(ctx context.Context, tx *store.Tx, person id.Person, p PlainRequest) (id.Consent, error) {
 	switch {
 	case !p.Warned():
 		return id.Consent{}, fault.New(fault.Invalid, "the warning, its time and the answer belong to a request for plain mail").At("warning").
@@ -144,7 +144,7 @@ func (r *Register) AskPlain(ctx context.Context, tx *store.Tx, person id.Person,
 }
 
 // EndPlain takes back a wish for plain mail.
-func (r *Register) EndPlain(ctx context.Context, tx *store.Tx, person id.Person, p id.Consent, how Evidence) error {
+func (r *Consents) EndPlain(ctx context.Context, tx *store.Tx, person id.Person, p id.Consent, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (r *Register) EndPlain(ctx context.Context, tx *store.Tx, person id.Person,
 }
 
 // ConsentPart2 records a written consent to tell somebody else of substance use treatment: 42 CFR 2.31.
-func (r *Register) ConsentPart2(ctx context.Context, tx *store.Tx, person id.Person, p Part2) (id.Consent, error) {
+func (r *Consents) ConsentPart2(ctx context.Context, tx *store.Tx, person id.Person, p Part2) (id.Consent, error) {
 	if len(p.Evidence.Document) == 0 {
 		return id.Consent{}, fault.New(fault.Invalid, "a consent under Part 2 is in writing").At("evidence").Hint("give the SHA-256 of the document: 42 CFR 2.31")
 	}
@@ -167,7 +167,7 @@ func (r *Register) ConsentPart2(ctx context.Context, tx *store.Tx, person id.Per
 }
 
 // RevokePart2 ends a consent under Part 2: 42 CFR 2.31(a)(6).
-func (r *Register) RevokePart2(ctx context.Context, tx *store.Tx, person id.Person, p id.Consent, how Evidence) error {
+func (r *Consents) RevokePart2(ctx context.Context, tx *store.Tx, person id.Person, p id.Consent, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (r *Register) RevokePart2(ctx context.Context, tx *store.Tx, person id.Pers
 }
 
 // Prefer records preferences; the last ones count, all of them together.
-func (r *Register) Prefer(ctx context.Context, tx *store.Tx, person id.Person, p Preferences) (id.Consent, error) {
+func (r *Consents) Prefer(ctx context.Context, tx *store.Tx, person id.Person, p Preferences) (id.Consent, error) {
 	if err := firstOf(p.Evidence.check(), checkText(p.Language)); err != nil {
 		return id.Consent{}, err
 	}

@@ -7,5 +7,5 @@
 // the address and outlives the person's record; an authorization holds for the person. Where records were merged, the strictest
 // of them wins.
 //
-// Read record.go for the shapes, then register.go; sql.go has the tables consent and suppression.
+// Read record.go for the shapes, then consents.go; sql.go has the tables consent and suppression.
 package consent

@@ -75,7 +75,7 @@ func acted(c Consent) time.Time {
 }
 
 // project tells people's projection what counts of a record, for the rules of audiences.
-func (r *Register) project(ctx context.Context, tx *store.Tx, person id.Person) error {
+func (r *Consents) project(ctx context.Context, tx *store.Tx, person id.Person) error {
 	own, err := r.of(ctx, tx, []id.Person{person})
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 // Propose takes what a source says of a person's consent. A deny applies at once, in this transaction; a permit is kept as a
 // proposal that a person must accept, because a code in a feed is no evidence of what somebody signed. The same record again changes
 // nothing; a permit after a deny lifts nothing.
-func (r *Register) Propose(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) (id.Consent, error) {
+func (r *Consents) Propose(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) (id.Consent, error) {
 	if p.Key == "" {
 		return id.Consent{}, fault.New(fault.Invalid, "the source's key of the consent is missing").At("key")
 	}
@@ -49,7 +49,7 @@ func (r *Register) Propose(ctx context.Context, tx *store.Tx, person id.Person, 
 }
 
 // deny applies what the source refuses: a refusal of channel and topic, a suppression of marketing or fundraising, else a restriction.
-func (r *Register) deny(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) error {
+func (r *Consents) deny(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) error {
 	if p.Purpose == ledger.PurposeNone {
 		_, err := r.Answer(ctx, tx, person, Consent{Channel: p.Channel, Topic: p.Topic, Refused: true, Evidence: p.Evidence})
 		return err
@@ -70,7 +70,7 @@ func (r *Register) deny(ctx context.Context, tx *store.Tx, person id.Person, p P
 
 // Accept makes a consent of a proposal, on the evidence of a person who checked it. A proposal for a purpose that needs an
 // authorization cannot be accepted so: only its form will do.
-func (r *Register) Accept(ctx context.Context, tx *store.Tx, person id.Person, proposal id.Consent, how Evidence) (id.Consent, error) {
+func (r *Consents) Accept(ctx context.Context, tx *store.Tx, person id.Person, proposal id.Consent, how Evidence) (id.Consent, error) {
 	own, err := r.of(ctx, tx, []id.Person{person})
 	if err != nil {
 		return id.Consent{}, err
@@ -96,7 +96,7 @@ func (r *Register) Accept(ctx context.Context, tx *store.Tx, person id.Person, p
 }
 
 // Reject closes a proposal without effect.
-func (r *Register) Reject(ctx context.Context, tx *store.Tx, person id.Person, proposal id.Consent, how Evidence) error {
+func (r *Consents) Reject(ctx context.Context, tx *store.Tx, person id.Person, proposal id.Consent, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}

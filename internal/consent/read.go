@@ -20,13 +20,13 @@ type At struct {
 }
 
 // Of gives all that is known of a person, of every record that was merged with it.
-func (r *Register) Of(ctx context.Context, tx *store.Tx, person id.Person) (Record, error) {
+func (r *Consents) Of(ctx context.Context, tx *store.Tx, person id.Person) (Record, error) {
 	all, err := r.OfAll(ctx, tx, []id.Person{person})
 	return all[person], err
 }
 
 // OfAll gives the records of several people, each with those of its whole family.
-func (r *Register) OfAll(ctx context.Context, tx *store.Tx, persons []id.Person) (map[id.Person]Record, error) {
+func (r *Consents) OfAll(ctx context.Context, tx *store.Tx, persons []id.Person) (map[id.Person]Record, error) {
 	families, err := r.people.Families(ctx, tx, persons)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (r *Register) OfAll(ctx context.Context, tx *store.Tx, persons []id.Person)
 }
 
 // of gives the records of people by themselves, without their families.
-func (r *Register) of(ctx context.Context, tx *store.Tx, persons []id.Person) (map[id.Person]Record, error) {
+func (r *Consents) of(ctx context.Context, tx *store.Tx, persons []id.Person) (map[id.Person]Record, error) {
 	rows, err := tx.Query(ctx, selectConsents, tx.Organisation(), store.Blobs(persons))
 	if err != nil {
 		return nil, fmt.Errorf("read consent records: %w", err)
@@ -126,7 +126,7 @@ func (s *sealedRow) open(key seal.Key, x *Record) error {
 }
 
 // Suppressed gives the suppressions in force of addresses. Addresses without any are left out.
-func (r *Register) Suppressed(ctx context.Context, tx *store.Tx, addresses []At) (map[At][]Suppression, error) {
+func (r *Consents) Suppressed(ctx context.Context, tx *store.Tx, addresses []At) (map[At][]Suppression, error) {
 	if len(addresses) == 0 {
 		return nil, nil
 	}

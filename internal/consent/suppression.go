@@ -17,7 +17,7 @@ import (
 
 // Suppress stops mail to an address or a person, from this transaction on. The person may be unset for ScopeAddress. The same
 // suppression again is the same one.
-func (r *Register) Suppress(ctx context.Context, tx *store.Tx, s Suppression) (id.Suppression, error) {
+func (r *Consents) Suppress(ctx context.Context, tx *store.Tx, s Suppression) (id.Suppression, error) {
 	if err := s.check(); err != nil {
 		return id.Suppression{}, err
 	}
@@ -53,7 +53,7 @@ func (r *Register) Suppress(ctx context.Context, tx *store.Tx, s Suppression) (i
 	return row, r.closeAddress(ctx, tx, s, row, "set")
 }
 
-func (r *Register) suppressPerson(ctx context.Context, tx *store.Tx, s Suppression) (id.Suppression, error) {
+func (r *Consents) suppressPerson(ctx context.Context, tx *store.Tx, s Suppression) (id.Suppression, error) {
 	own, err := r.of(ctx, tx, []id.Person{s.Person})
 	if err != nil {
 		return id.Suppression{}, err
@@ -69,7 +69,7 @@ func (r *Register) suppressPerson(ctx context.Context, tx *store.Tx, s Suppressi
 }
 
 // Release ends a suppression: on the person's word, or because an address was proven again. s names it as Suppressed or Of gave it.
-func (r *Register) Release(ctx context.Context, tx *store.Tx, s Suppression, how Evidence) error {
+func (r *Consents) Release(ctx context.Context, tx *store.Tx, s Suppression, how Evidence) error {
 	if err := how.check(); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (r *Register) Release(ctx context.Context, tx *store.Tx, s Suppression, how
 }
 
 // closeAddress writes the ledger's entry, about the person when known, and tells the projections of all who have the address.
-func (r *Register) closeAddress(ctx context.Context, tx *store.Tx, s Suppression, row id.Suppression, state string) error {
+func (r *Consents) closeAddress(ctx context.Context, tx *store.Tx, s Suppression, row id.Suppression, state string) error {
 	e := ledger.Entry{Act: ledger.ActSuppression, Object: row.UUID(), Detail: ledger.Detail{"kind": "suppression of the address", "state": state}}
 	var err error
 	var key seal.Key
@@ -151,6 +151,6 @@ func (s Suppression) check() error {
 }
 
 // address gives the blind index of an address.
-func (r *Register) address(ctx context.Context, tx *store.Tx, c people.Channel, normal string) ([]byte, error) {
+func (r *Consents) address(ctx context.Context, tx *store.Tx, c people.Channel, normal string) ([]byte, error) {
 	return r.keys.Blind(ctx, tx, "suppression", strconv.Itoa(int(c))+" "+normal)
 }

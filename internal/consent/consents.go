@@ -14,16 +14,16 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
-// Register keeps the records. It is safe for use by many goroutines.
-type Register struct {
+// Consents keeps the records. It is safe for use by many goroutines.
+type Consents struct {
 	keys   *seal.Keys
 	ledger *ledger.Ledger
 	people *people.People
 }
 
 // New makes a register.
-func New(keys *seal.Keys, led *ledger.Ledger, ppl *people.People) *Register {
-	return &Register{keys: keys, ledger: led, people: ppl}
+func New(keys *seal.Keys, led *ledger.Ledger, ppl *people.People) *Consents {
+	return &Consents{keys: keys, ledger: led, people: ppl}
 }
 
 // entry is what an act writes into the ledger.
@@ -34,7 +34,7 @@ type entry struct {
 }
 
 // put writes a new row about a person, its ledger entry, and tells the projection.
-func (r *Register) put(ctx context.Context, tx *store.Tx, person id.Person, row id.UUID, kind int, s Status, record proto.Message, e entry) error {
+func (r *Consents) put(ctx context.Context, tx *store.Tx, person id.Person, row id.UUID, kind int, s Status, record proto.Message, e entry) error {
 	key, err := r.people.Key(ctx, tx, person)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (r *Register) put(ctx context.Context, tx *store.Tx, person id.Person, row 
 }
 
 // finish moves a row of a person from one state to the next, with how it ended, and tells ledger and projection.
-func (r *Register) finish(ctx context.Context, tx *store.Tx, person id.Person, row id.UUID, kind int, from, to Status, how Evidence, e entry) error {
+func (r *Consents) finish(ctx context.Context, tx *store.Tx, person id.Person, row id.UUID, kind int, from, to Status, how Evidence, e entry) error {
 	key, err := r.people.Key(ctx, tx, person)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func errNotInForce(row id.UUID) error {
 }
 
 // close ends an act on a person's record: the ledger's entry, and the projection, whose change is also the touch.
-func (r *Register) close(ctx context.Context, tx *store.Tx, person id.Person, key seal.Key, row id.UUID, e entry) error {
+func (r *Consents) close(ctx context.Context, tx *store.Tx, person id.Person, key seal.Key, row id.UUID, e entry) error {
 	err := r.ledger.Append(ctx, tx, ledger.Entry{
 		Act: e.act, Subject: person, SubjectKey: key, Object: row, Detail: ledger.Detail{"kind": e.kind, "state": e.state},
 	}, key)

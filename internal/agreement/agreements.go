@@ -15,8 +15,8 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
-// Register keeps the agreements. It is safe for use by many goroutines.
-type Register struct {
+// Agreements keeps the agreements. It is safe for use by many goroutines.
+type Agreements struct {
 	keys   *seal.Keys
 	ledger *ledger.Ledger
 
@@ -34,12 +34,12 @@ type opened struct {
 }
 
 // New makes a register.
-func New(keys *seal.Keys, led *ledger.Ledger) *Register {
-	return &Register{keys: keys, ledger: led, known: map[id.Organisation]opened{}}
+func New(keys *seal.Keys, led *ledger.Ledger) *Agreements {
+	return &Agreements{keys: keys, ledger: led, known: map[id.Organisation]opened{}}
 }
 
 // Sign records an agreement.
-func (r *Register) Sign(ctx context.Context, tx *store.Tx, t Terms) (id.Agreement, error) {
+func (r *Agreements) Sign(ctx context.Context, tx *store.Tx, t Terms) (id.Agreement, error) {
 	if err := t.Check(); err != nil {
 		return id.Agreement{}, err
 	}
@@ -56,7 +56,7 @@ func (r *Register) Sign(ctx context.Context, tx *store.Tx, t Terms) (id.Agreemen
 }
 
 // Amend records changed terms: another list of services, an answer on agency, another last day.
-func (r *Register) Amend(ctx context.Context, tx *store.Tx, a Agreement, t Terms) error {
+func (r *Agreements) Amend(ctx context.Context, tx *store.Tx, a Agreement, t Terms) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (r *Register) Amend(ctx context.Context, tx *store.Tx, a Agreement, t Terms
 }
 
 // End ends an agreement with the day on; it covers nothing after it.
-func (r *Register) End(ctx context.Context, tx *store.Tx, a Agreement, on law.Date) error {
+func (r *Agreements) End(ctx context.Context, tx *store.Tx, a Agreement, on law.Date) error {
 	t := a.Terms
 	if on < t.From {
 		// It never counted for a day: the last day before the first keeps that exact.
@@ -79,7 +79,7 @@ func (r *Register) End(ctx context.Context, tx *store.Tx, a Agreement, on law.Da
 	return r.update(ctx, tx, a, Ended, t, "ended")
 }
 
-func (r *Register) update(ctx context.Context, tx *store.Tx, a Agreement, s State, t Terms, what string) error {
+func (r *Agreements) update(ctx context.Context, tx *store.Tx, a Agreement, s State, t Terms, what string) error {
 	sealed, err := r.seal(ctx, tx, a.ID, t)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (r *Register) update(ctx context.Context, tx *store.Tx, a Agreement, s Stat
 }
 
 // List gives all agreements, ended ones too.
-func (r *Register) List(ctx context.Context, tx *store.Tx) ([]Agreement, error) {
+func (r *Agreements) List(ctx context.Context, tx *store.Tx) ([]Agreement, error) {
 	var m mark
 	if err := tx.QueryRow(ctx, newestAgreement, tx.Organisation()).Scan(&m.count, &m.changed, &m.versions); err != nil {
 		return nil, fmt.Errorf("look at the agreements: %w", err)
@@ -124,7 +124,7 @@ func (r *Register) List(ctx context.Context, tx *store.Tx) ([]Agreement, error) 
 	return list, nil
 }
 
-func (r *Register) read(ctx context.Context, tx *store.Tx) ([]Agreement, error) {
+func (r *Agreements) read(ctx context.Context, tx *store.Tx) ([]Agreement, error) {
 	rows, err := tx.Query(ctx, selectAgreements, tx.Organisation())
 	if err != nil {
 		return nil, fmt.Errorf("read agreements: %w", err)
@@ -158,7 +158,7 @@ func (r *Register) read(ctx context.Context, tx *store.Tx) ([]Agreement, error) 
 }
 
 // Get gives one agreement.
-func (r *Register) Get(ctx context.Context, tx *store.Tx, a id.Agreement) (Agreement, error) {
+func (r *Agreements) Get(ctx context.Context, tx *store.Tx, a id.Agreement) (Agreement, error) {
 	list, err := r.List(ctx, tx)
 	if err != nil {
 		return Agreement{}, err
@@ -172,7 +172,7 @@ func (r *Register) Get(ctx context.Context, tx *store.Tx, a id.Agreement) (Agree
 }
 
 // Covers tells whether an agreement in force at the time covers the service, and which. Days are counted in at's own location.
-func (r *Register) Covers(ctx context.Context, tx *store.Tx, service string, at time.Time) (Agreement, bool, error) {
+func (r *Agreements) Covers(ctx context.Context, tx *store.Tx, service string, at time.Time) (Agreement, bool, error) {
 	list, err := r.List(ctx, tx)
 	if err != nil {
 		return Agreement{}, false, err
@@ -185,7 +185,7 @@ func (r *Register) Covers(ctx context.Context, tx *store.Tx, service string, at 
 	return Agreement{}, false, nil
 }
 
-func (r *Register) seal(ctx context.Context, tx *store.Tx, a id.Agreement, t Terms) ([]byte, error) {
+func (r *Agreements) seal(ctx context.Context, tx *store.Tx, a id.Agreement, t Terms) ([]byte, error) {
 	plain, err := json.Marshal(t)
 	if err != nil {
 		return nil, fmt.Errorf("encode an agreement: %w", err)
@@ -201,7 +201,7 @@ func cell(a id.Agreement) seal.Cell {
 	return seal.Cell{Table: "agreement", Column: "record", Row: a[:]}
 }
 
-func (r *Register) note(ctx context.Context, tx *store.Tx, a id.Agreement, state string) error {
+func (r *Agreements) note(ctx context.Context, tx *store.Tx, a id.Agreement, state string) error {
 	key, err := r.keys.Month(ctx, tx, seal.PurposeLedger)
 	if err != nil {
 		return err
