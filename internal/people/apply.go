@@ -81,27 +81,21 @@ func (p *People) Preview(ctx context.Context, tx *store.Tx, changes []Change, im
 	return b.applied, nil
 }
 
-// decide works out what the changes do, in memory.
+// decide works out what the changes do, in memory. Profiles come first: they bring the identifiers by which others are matched.
 func (b *batch) decide(changes []Change) error {
 	for i := range changes {
-		c := &changes[i]
-		b.applied.Warnings = append(b.applied.Warnings, c.Warnings...)
-		m, reason := b.whom(c)
-		if m == nil {
-			if reason != "" {
-				b.applied.Unresolved = append(b.applied.Unresolved, Unresolved{i, reason})
-			}
-			if err := b.takeBack(c); err != nil {
+		b.applied.Warnings = append(b.applied.Warnings, changes[i].Warnings...)
+		if changes[i].Profile != nil {
+			if err := b.change(i, &changes[i]); err != nil {
 				return err
 			}
-			continue
 		}
-		b.named[m.id] = true
-		if err := b.take(m, c); err != nil {
-			return err
-		}
-		if err := b.takeBack(c); err != nil {
-			return err
+	}
+	for i := range changes {
+		if changes[i].Profile == nil {
+			if err := b.change(i, &changes[i]); err != nil {
+				return err
+			}
 		}
 	}
 	b.finishFamilies()
@@ -116,6 +110,21 @@ func (b *batch) decide(changes []Change) error {
 		}
 	}
 	return nil
+}
+
+func (b *batch) change(i int, c *Change) error {
+	m, reason := b.whom(c)
+	if m == nil {
+		if reason != "" {
+			b.applied.Unresolved = append(b.applied.Unresolved, Unresolved{i, reason})
+		}
+		return b.takeBack(c)
+	}
+	b.named[m.id] = true
+	if err := b.take(m, c); err != nil {
+		return err
+	}
+	return b.takeBack(c)
 }
 
 // take applies one change to one person's record.

@@ -14,8 +14,8 @@ const (
 	EventMissed    = "appointment.missed"
 	EventKept      = "appointment.kept"
 
-	EventVisit     = "visit.finished"  // ambulatory, virtual or at home, finished
-	EventWellness  = "visit.wellness"  // besides visit.finished
+	EventVisit     = "visit.finished" // ambulatory, virtual or at home, finished
+	EventWellness  = "visit.wellness" // besides visit.finished
 	EventEmergency = "visit.emergency"
 	EventInpatient = "visit.inpatient"
 

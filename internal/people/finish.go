@@ -116,7 +116,9 @@ func (b *batch) settleEvents(family []*member, facts []Fact, holder map[named]*m
 }
 
 // loose tells whether an event's time is only when the source wrote it down, which every later version says anew.
-func loose(kind string) bool { return kind == EventBooked || kind == EventCancelled || kind == EventMoved }
+func loose(kind string) bool {
+	return kind == EventBooked || kind == EventCancelled || kind == EventMoved
+}
 
 // movedStands tells whether the event says that an appointment was moved, and the appointment is still one: earlier moves are
 // history that the current version no longer tells.

@@ -19,7 +19,9 @@ func coreCell(p id.Person) seal.Cell {
 func projectionCell(p id.Person) seal.Cell {
 	return seal.Cell{Table: "person", Column: "projection", Row: bytesOf(p)}
 }
-func factCell(f id.Fact) seal.Cell { return seal.Cell{Table: "fact", Column: "record", Row: bytesOf(f)} }
+func factCell(f id.Fact) seal.Cell {
+	return seal.Cell{Table: "fact", Column: "record", Row: bytesOf(f)}
+}
 func eventCell(e id.Event) seal.Cell {
 	return seal.Cell{Table: "event", Column: "record", Row: bytesOf(e)}
 }

@@ -106,10 +106,14 @@ func TestFacts(t *testing.T) {
 		{"medications", "MedicationRequest/m1", "p1", people.FactMedication, people.StateActive, "rxnorm:860975", "2026-11-01", func(f people.Fact) bool { return f.Text["daysSupply"] == "30" && f.Text["label"] == "metformin 500 mg" }},
 		{"medications", "MedicationRequest/m2", "p2", people.FactMedication, people.StateActive, "rxnorm:314076", "2026-11-01", nil},
 		{"medications", "MedicationRequest/m3", "p2", people.FactMedication, people.StateProposed, "", "", nil},
-		{"medications", "MedicationDispense/md1", "p1", people.FactDispense, people.StateCompleted, "ndc:00093104801", "2026-11-03", func(f people.Fact) bool { return f.Text["request"] == "MedicationRequest/m1" && f.Text["daysSupply"] == "30" }},
+		{"medications", "MedicationDispense/md1", "p1", people.FactDispense, people.StateCompleted, "ndc:00093104801", "2026-11-03", func(f people.Fact) bool {
+			return f.Text["request"] == "MedicationRequest/m1" && f.Text["daysSupply"] == "30"
+		}},
 		{"medications", "MedicationDispense/md2", "p2", people.FactDispense, people.StateUnknown, "rxnorm:314076", "", nil},
 		{"medications", "MedicationDispense/md3", "p2", people.FactDispense, people.StateCancelled, "rxnorm:314076", "", func(f people.Fact) bool { return f.Text["reason"] == "returned to stock" }},
-		{"observations", "Observation/o1", "p1", people.FactObservation, people.StateCompleted, "loinc:4548-4", "2026-09-01", func(f people.Fact) bool { return f.Value == people.Quantity{Value: "8.4", Unit: "%"} && f.Text["category"] == "laboratory" }},
+		{"observations", "Observation/o1", "p1", people.FactObservation, people.StateCompleted, "loinc:4548-4", "2026-09-01", func(f people.Fact) bool {
+			return f.Value == people.Quantity{Value: "8.4", Unit: "%"} && f.Text["category"] == "laboratory"
+		}},
 		{"observations", "Observation/o2", "p1", people.FactObservation, people.StateCompleted, "loinc:4548-4", "2026-09-01", func(f people.Fact) bool { return f.Value.Value == "7.9" }},
 		{"observations", "Observation/o3", "p2", people.FactObservation, people.StateCompleted, "loinc:4548-4", "2026-10", func(f people.Fact) bool { return f.Value.Comparator == ">" && f.Value.Value == "14" }},
 		{"observations", "Observation/o4", "p2", people.FactObservation, people.StateCompleted, "loinc:59261-8", "2026-10-01", func(f people.Fact) bool { return f.Value.Unit == "mmol/mol" }},
@@ -117,8 +121,12 @@ func TestFacts(t *testing.T) {
 		{"observations", "Observation/o6", "p1", people.FactObservation, people.StateCompleted, "loinc:4548-4", "2026-11-01", func(f people.Fact) bool { return f.Value.Value == "" && f.Text["value"] == "8,1 %" }},
 		{"other", "Immunization/i1", "p4", people.FactImmunization, people.StateCompleted, "cvx:150", "2025-10-03", nil},
 		{"other", "Immunization/i2", "p1", people.FactImmunization, people.StateNotDone, "cvx:150", "", nil},
-		{"other", "Coverage/v1", "p1", people.FactCoverage, people.StateActive, "http://terminology.hl7.org/CodeSystem/v3-ActCode:HIP", "2026-01-01", func(f people.Fact) bool { return f.Text["insurance"] == "commercial" && f.Text["payor"] == "Example Mutual" }},
-		{"other", "Consent/k1", "p1", people.FactConsent, people.StateActive, "loinc:59284-0", "2026-01-05", func(f people.Fact) bool { return f.Text["provision"] == "permit" && f.Text["purpose"] == "HMARKT" && f.End.Date.String() == "2026-12-31" }},
+		{"other", "Coverage/v1", "p1", people.FactCoverage, people.StateActive, "http://terminology.hl7.org/CodeSystem/v3-ActCode:HIP", "2026-01-01", func(f people.Fact) bool {
+			return f.Text["insurance"] == "commercial" && f.Text["payor"] == "Example Mutual"
+		}},
+		{"other", "Consent/k1", "p1", people.FactConsent, people.StateActive, "loinc:59284-0", "2026-01-05", func(f people.Fact) bool {
+			return f.Text["provision"] == "permit" && f.Text["purpose"] == "HMARKT" && f.End.Date.String() == "2026-12-31"
+		}},
 		{"other", "Consent/k2", "p2", people.FactConsent, people.StateInactive, "", "", func(f people.Fact) bool { return f.Text["provision"] == "deny" && f.Text["label"] == "texting" }},
 		{"other", "RelatedPerson/r1", "p4", people.FactProxy, people.StateActive, "http://terminology.hl7.org/CodeSystem/v3-RoleCode:FTH", "", func(f people.Fact) bool {
 			return f.Text["name"] == "Văn An Nguyễn" && f.Text["email"] == "an.nguyen@example.net" && f.Text["label"] == "FTH" && f.End.Date.String() == "2032-05-20"
@@ -174,7 +182,9 @@ func TestHostileLines(t *testing.T) {
 		{line: 8, warned: "name: is one object where a list belongs: read as one", check: func(core *people.Core) bool { return core.Names[0].Family == "not an array" }},
 		{line: 9, warned: "name: is not UTF-8", check: func(core *people.Core) bool { return len(core.Names) == 0 }},
 		{line: 10, check: func(core *people.Core) bool { return len(core.Names) == 0 }},
-		{line: 11, warned: "identifier: has no system", check: func(core *people.Core) bool { return core.Birth == people.Date{Year: 1, Month: 1, Day: 1} && len(core.Identifiers) == 0 }},
+		{line: 11, warned: "identifier: has no system", check: func(core *people.Core) bool {
+			return core.Birth == people.Date{Year: 1, Month: 1, Day: 1} && len(core.Identifiers) == 0
+		}},
 		{line: 12, check: func(core *people.Core) bool { return core.Names[0].Family == "last line without newline" }},
 	} {
 		messages, err := Mapper{}.Split(lines[c.line-1])
@@ -277,10 +287,10 @@ func TestSplit(t *testing.T) {
 	for name, line := range map[string]string{
 		"no object": `[1]`, "no type": `{"id":"x"}`, "a type that is no text": `{"resourceType":["Patient"],"id":"x"}`, "no id": `{"resourceType":"Patient"}`,
 		"an id that is a path": `{"resourceType":"Patient","id":"../../etc"}`, "a group": `{"resourceType":"Condition","id":"c","subject":{"reference":"Group/g"}}`,
-		"subject twice": `{"resourceType":"Condition","id":"c","subject":{"reference":"Patient/a"},"subject":{"reference":"Patient/b"}}`,
+		"subject twice":                  `{"resourceType":"Condition","id":"c","subject":{"reference":"Patient/a"},"subject":{"reference":"Patient/b"}}`,
 		"subject twice, once in escapes": `{"resourceType":"Condition","id":"c","subject":{"reference":"Patient/a"},"s\u0075bject":{"reference":"Patient/b"}}`,
-		"nobody": `{"resourceType":"Appointment","id":"a","participant":[{"actor":{"reference":"Location/1"}}]}`,
-		"a bundle in a bundle": `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Bundle"}}]}`, "deep": strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000),
+		"nobody":                         `{"resourceType":"Appointment","id":"a","participant":[{"actor":{"reference":"Location/1"}}]}`,
+		"a bundle in a bundle":           `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Bundle"}}]}`, "deep": strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000),
 	} {
 		if got, err := (Mapper{}).Split([]byte(line)); err == nil {
 			t.Errorf("%s was taken: %+v", name, got)

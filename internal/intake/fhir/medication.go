@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carepost/carepost/internal/intake"
 	"github.com/carepost/carepost/internal/people"
 )
 
@@ -86,7 +87,7 @@ func (m *mapping) medication(r *resource, f *people.Fact) []people.Code {
 			}
 		} else if what.label() == "" && len(what.Coding) == 0 {
 			what.Text = ref.Display
-			r.warn("medicationReference", "names a resource that is not there yet")
+			r.warn("medicationReference", intake.ReasonWaits)
 		}
 	}
 	f.Text[people.TextLabel] = r.text("medication", what.label())

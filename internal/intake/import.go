@@ -1,0 +1,381 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/seal"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// Needs is what an Intake works with.
+type Needs struct {
+	Store   *store.Store
+	Keys    *seal.Keys
+	Ledger  *ledger.Ledger
+	People  *people.People
+	Mappers []Mapper // one per format
+
+	// Propose hears of the consents that a source reports, in the transaction that records them. A denial applies at once; anything
+	// else is a proposal (45 CFR 164.508 wants the signed text). Nil: they stay facts.
+	Propose func(ctx context.Context, tx *store.Tx, proposals []people.Proposal) error
+}
+
+// Intake takes source messages in. All its methods may be called at the same time; one import is worked on by one caller.
+type Intake struct {
+	Needs
+	mappers map[string]Mapper
+}
+
+// New makes the owner of source messages.
+func New(n Needs) *Intake {
+	in := &Intake{Needs: n, mappers: map[string]Mapper{}}
+	for _, m := range n.Mappers {
+		in.mappers[m.Format()] = m
+	}
+	return in
+}
+
+// Options say what to import and how.
+type Options struct {
+	Source   string   // the name of the feed, as the operator calls it
+	Format   string   // "fhir"
+	Files    []File   // in any order
+	Country  string   // of telephone numbers without a prefix; empty is US
+	Systems  []string // identifier systems of the source to keep and to match by, beside record numbers
+	Complete []string // kinds of events that the operator vouches for, in place of what the files show
+	DryRun   bool     // count, and change nothing
+	Progress func(Progress)
+}
+
+// Progress is how far an import is. The callback is called a few times a second at most, from one goroutine at a time.
+type Progress struct {
+	Phase        string // "read", "apply"
+	File, Files  int    // from 1
+	Lines        int64
+	Applied      int64 // messages
+	ToApply      int64
+	Bytes, Total int64 // of the files as they lie on disk; 0 when not known
+}
+
+// State is where an import is. The numbers are stored: append only.
+type State uint8
+
+// The states.
+const (
+	StateReading  State = 1
+	StateApplying State = 2
+	StateDone     State = 3
+	StateFailed   State = 4
+	StateUndone   State = 5
+)
+
+// String gives "done".
+func (s State) String() string {
+	return [...]string{"unknown", "reading", "applying", "done", "failed", "undone"}[min(s, 5)]
+}
+
+// Import is an import as it is listed.
+type Import struct {
+	ID      id.Import
+	State   State
+	Source  string
+	Format  string
+	Files   []File
+	Started time.Time
+	Changed time.Time
+	Result  *Result
+}
+
+// job is an import at work: what its row says.
+type job struct {
+	id      id.Import
+	state   State
+	version int64
+	file    int // index of the file being read
+	offset  int64
+	line    int64
+	seq     int64 // the last of raw
+	turn    int64 // the last group applied
+	subject []byte
+	done    int64
+	refused int64 // the last of quarantine
+	started time.Time
+	changed time.Time
+	record  jobRecord
+}
+
+// jobRecord is the sealed part of a job. It is about a source and its files, not about a person: JSON.
+type jobRecord struct {
+	Source   string   `json:"source"`
+	Format   string   `json:"format"`
+	Files    []File   `json:"files"`
+	Country  string   `json:"country,omitempty"`
+	Systems  []string `json:"systems,omitempty"`
+	Complete []string `json:"complete,omitempty"`
+	Refused  int64    `json:"refused"`
+	Result   *Result  `json:"result"`
+}
+
+func (j *job) clone() *job {
+	c := *j
+	c.subject = slices.Clone(j.subject)
+	c.record.Files = slices.Clone(j.record.Files)
+	for i := range c.record.Files {
+		c.record.Files[i].Kinds = slices.Clone(c.record.Files[i].Kinds)
+	}
+	c.record.Result = j.record.Result.clone()
+	return &c
+}
+
+func importCell(imp id.Import) seal.Cell {
+	return seal.Cell{Table: "import", Column: "record", Row: imp[:]}
+}
+
+// Import takes files in: every line is committed sealed as it came, then mapped and applied, the messages of one person together. It
+// may be stopped at any moment, also by the end of the process; Resume goes on where the last commit stood.
+func (in *Intake) Import(ctx context.Context, scope id.Scope, o Options) (*Result, error) {
+	mapper, err := in.check(&o)
+	if err != nil {
+		return nil, err
+	}
+	if o.DryRun {
+		return in.dryRun(ctx, scope, mapper, o)
+	}
+	j := &job{id: id.New[id.Import](), state: StateReading, version: 1, record: jobRecord{
+		Source: o.Source, Format: o.Format, Files: o.Files, Country: o.Country, Systems: o.Systems, Complete: o.Complete,
+	}}
+	j.record.Result = newResult(j.id, o.Source)
+	j.record.Result.Files = len(o.Files)
+	err = in.Store.Write(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
+		j.started = tx.Now
+		sealed, err := in.sealJob(ctx, tx, j)
+		if err != nil {
+			return err
+		}
+		now := store.Millis(tx.Now)
+		if _, err = tx.Exec(ctx, insertImport, tx.Organisation(), j.id, int64(j.state), []byte{}, now, now, sealed); err != nil {
+			return fmt.Errorf("begin an import: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return in.work(ctx, scope, mapper, j, o.Progress)
+}
+
+func (in *Intake) check(o *Options) (Mapper, error) {
+	mapper := in.mappers[o.Format]
+	switch {
+	case mapper == nil:
+		return nil, fault.New(fault.Invalid, "no format %q", o.Format).Hint("the formats are %s", strings.Join(slices.Sorted(maps.Keys(in.mappers)), ", "))
+	case strings.TrimSpace(o.Source) == "" || len(o.Source) > 100:
+		return nil, fault.New(fault.Invalid, "the source has no name, or one of more than 100 bytes").Hint("name the system that the files come from")
+	case o.Source == people.SourceStaff:
+		return nil, fault.New(fault.Invalid, "the name %q is taken", o.Source).Hint("name the system that the files come from")
+	case len(o.Files) == 0:
+		return nil, fault.New(fault.Invalid, "no file to import")
+	}
+	o.Files = slices.Clone(o.Files)
+	for i := range o.Files {
+		if err := o.Files[i].inspect(); err != nil {
+			return nil, err
+		}
+	}
+	return mapper, nil
+}
+
+// Resume goes on with an import that was stopped.
+func (in *Intake) Resume(ctx context.Context, scope id.Scope, imp id.Import, progress func(Progress)) (*Result, error) {
+	j, err := in.loadJob(ctx, scope, imp)
+	if err != nil {
+		return nil, err
+	}
+	switch j.state {
+	case StateReading, StateApplying, StateFailed:
+	case StateDone:
+		return j.record.Result, nil
+	case StateUndone:
+		return nil, fault.New(fault.Conflict, "the import was undone").At("%s", imp)
+	}
+	if j.state == StateFailed {
+		j.state = StateReading
+	}
+	mapper := in.mappers[j.record.Format]
+	if mapper == nil {
+		return nil, fault.New(fault.Invalid, "no format %q", j.record.Format)
+	}
+	return in.work(ctx, scope, mapper, j, progress)
+}
+
+func (in *Intake) work(ctx context.Context, scope id.Scope, mapper Mapper, j *job, progress func(Progress)) (*Result, error) {
+	w := &worker{Intake: in, scope: scope, mapper: mapper, job: j, progress: progress}
+	if w.progress == nil {
+		w.progress = func(Progress) {}
+	}
+	if j.state == StateReading {
+		if err := w.read(ctx); err != nil {
+			return nil, w.failed(ctx, err)
+		}
+	}
+	if err := w.apply(ctx); err != nil {
+		return nil, err
+	}
+	return w.job.record.Result, nil
+}
+
+// worker is one caller's work on one import.
+type worker struct {
+	*Intake
+	scope    id.Scope
+	mapper   Mapper
+	job      *job
+	progress func(Progress)
+	told     time.Time
+}
+
+// failed notes an import whose files cannot be read on; what was committed stays, and Resume tries again.
+func (w *worker) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil || !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.TooLarge) {
+		return err
+	}
+	return errors.Join(err, w.commit(ctx, func(_ context.Context, _ *store.Tx, next *job) error {
+		next.state = StateFailed
+		return nil
+	}))
+}
+
+// commit runs one step of the work in a transaction with the job's row, on a copy of the job that counts only when it is committed.
+func (w *worker) commit(ctx context.Context, step func(ctx context.Context, tx *store.Tx, next *job) error) error {
+	var next *job
+	err := w.Store.Write(ctx, w.scope, func(ctx context.Context, tx *store.Tx) error {
+		next = w.job.clone()
+		if err := step(ctx, tx, next); err != nil {
+			return err
+		}
+		return w.saveJob(ctx, tx, next)
+	})
+	if err == nil {
+		w.job = next
+	}
+	return err
+}
+
+func (in *Intake) saveJob(ctx context.Context, tx *store.Tx, j *job) error {
+	j.record.Refused = j.refused
+	sealed, err := in.sealJob(ctx, tx, j)
+	if err != nil {
+		return err
+	}
+	if j.subject == nil {
+		j.subject = []byte{}
+	}
+	n, err := tx.Exec(ctx, updateImport, int64(j.state), j.file, j.offset, j.line, j.seq, j.turn, j.subject, j.done, store.Millis(tx.Now), sealed,
+		tx.Organisation(), j.id, j.version)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", j.id, err)
+	}
+	if n != 1 {
+		return fault.New(fault.Conflict, "another process works on the import").At("%s", j.id).Hint("let it finish")
+	}
+	j.version++
+	return nil
+}
+
+func (in *Intake) sealJob(ctx context.Context, tx *store.Tx, j *job) ([]byte, error) {
+	plain, err := json.Marshal(&j.record)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", j.id, err)
+	}
+	return in.Keys.Seal(ctx, tx, seal.PurposeRaw, importCell(j.id), plain)
+}
+
+func (in *Intake) loadJob(ctx context.Context, scope id.Scope, imp id.Import) (*job, error) {
+	var j *job
+	err := in.Store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) (err error) {
+		j, err = in.readJob(ctx, tx, imp)
+		return err
+	})
+	return j, err
+}
+
+func (in *Intake) readJob(ctx context.Context, tx *store.Tx, imp id.Import) (*job, error) {
+	rows, err := tx.Query(ctx, selectImport, tx.Organisation(), imp)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", imp, err)
+	}
+	var sealed []byte
+	j := &job{}
+	err = each(rows, func() (err error) {
+		j.id = imp
+		sealed, err = j.scan(rows.Scan)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if j.id.IsZero() {
+		return nil, fault.New(fault.NotFound, "there is no such import").At("%s", imp)
+	}
+	return j, in.openJob(ctx, tx, j, sealed)
+}
+
+func (j *job) scan(scan func(...any) error) (sealed []byte, err error) {
+	var state, started, changed int64
+	err = scan(&state, &j.version, &j.file, &j.offset, &j.line, &j.seq, &j.turn, &j.subject, &j.done, &started, &changed, &sealed)
+	j.state, j.started, j.changed = State(state), store.Time(started), store.Time(changed)
+	return sealed, err
+}
+
+func (in *Intake) openJob(ctx context.Context, tx *store.Tx, j *job, sealed []byte) error {
+	plain, err := in.Keys.Open(ctx, tx, importCell(j.id), sealed)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", j.id, err)
+	}
+	if err := json.Unmarshal(plain, &j.record); err != nil {
+		return fault.Wrap(fault.Sealed, err, "the record of an import does not decode").At("%s", j.id)
+	}
+	j.refused = j.record.Refused
+	return nil
+}
+
+// Imports lists the organisation's imports, the newest first.
+func (in *Intake) Imports(ctx context.Context, tx *store.Tx, limit int) ([]Import, error) {
+	rows, err := tx.Query(ctx, selectImports, tx.Organisation(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list imports: %w", err)
+	}
+	var jobs []*job
+	var sealed [][]byte
+	err = each(rows, func() error {
+		j := &job{}
+		s, err := j.scan(func(to ...any) error { return rows.Scan(append([]any{&j.id}, to...)...) })
+		jobs, sealed = append(jobs, j), append(sealed, s)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Import, 0, len(jobs))
+	for i, j := range jobs {
+		if err := in.openJob(ctx, tx, j, sealed[i]); err != nil {
+			return nil, err
+		}
+		all = append(all, Import{
+			ID: j.id, State: j.state, Source: j.record.Source, Format: j.record.Format, Files: j.record.Files, Started: j.started, Changed: j.changed,
+			Result: j.record.Result,
+		})
+	}
+	return all, nil
+}
