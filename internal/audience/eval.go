@@ -2,6 +2,7 @@ package audience
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/carepost/carepost/internal/people"
@@ -338,11 +339,14 @@ func (l appointmentLeaf) person(p *people.Projection) Truth {
 	return absent(l.claim.of(p))
 }
 
-// optedOut: no email or no marketing at all, by the person's own word.
+// optOuts are the consents whose refusal is an opt-out: by every channel, from email, or from all commercial mail.
+var optOuts = []string{"channel:", "channel:email", "commercial"}
+
+// optedOut: no email or no commercial mail at all, by the person's own word. The gate knows more, and is asked for each message.
 func optedOut(p *people.Projection) bool {
 	for i := range p.Consents {
 		c := &p.Consents[i]
-		if (c.Name == "channel:email" || c.Name == "marketing" || c.Name == "all") && (c.State == "refused" || c.State == "revoked") {
+		if (c.State == "refused" || c.State == "revoked") && slices.Contains(optOuts, c.Name) {
 			return true
 		}
 	}

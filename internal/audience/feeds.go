@@ -22,8 +22,8 @@ type Feeds struct {
 	Fresh time.Duration // how long a complete delivery holds
 }
 
-// FreshFor is how long a feed counts as fresh after a complete delivery: nightly exports may fail twice.
-const FreshFor = 72 * time.Hour
+// FreshFor is how long a feed counts as fresh after a complete delivery: a nightly export may fail once.
+const FreshFor = 48 * time.Hour
 
 // own are the events that the product makes itself: nobody else could know better.
 var own = []string{"email.", "sms.", "pickup.", "message."}

@@ -65,11 +65,11 @@ var fields = []*field{
 		text: func(p *people.Projection) string { return p.Insurance }, about: "kind of the current coverage: medicare, medicaid, commercial, self-pay, other",
 	},
 	{name: "kind", kind: fieldText, ops: opsText, enum: []string{"patient", "prospect"}, text: kindText, about: "patient or prospect"},
-	{name: "deceased", kind: fieldFlag, ops: opsFlag, flag: func(p *people.Projection) bool { return p.Deceased }, about: "the record says that the person has died"},
+	{name: "deceased", kind: fieldFlag, ops: opsFlag, flag: func(p *people.Projection) bool { return p.Deceased }, about: "the record says so"},
 	{name: "has_email", kind: fieldFlag, ops: opsFlag, flag: func(p *people.Projection) bool { return p.HasEmail }, about: "has a usable email address"},
 	{name: "has_phone", kind: fieldFlag, ops: opsFlag, flag: func(p *people.Projection) bool { return p.HasPhone }, about: "has a usable phone number"},
 	{name: "in_hospital", kind: fieldFlag, ops: opsFlag, flag: func(p *people.Projection) bool { return p.InPatient }, about: "is an in-patient now"},
-	{name: "opt_out", kind: fieldFlag, ops: opsFlag, flag: optedOut, about: "has refused or unsubscribed from all email or all marketing"},
+	{name: "opt_out", kind: fieldFlag, ops: opsFlag, flag: optedOut, about: "has refused email, or all commercial mail"},
 	{name: "last_visit", kind: fieldDay, ops: opsDay, about: "day of the last visit that took place"},
 }
 

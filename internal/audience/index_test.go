@@ -223,7 +223,7 @@ func drawPerson(t *rapid.T) *people.Projection {
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "consents") {
 		p.Consents = append(p.Consents, people.ProjectedConsent{
-			Name:  rapid.SampledFrom([]string{"topic:recalls", "channel:email"}).Draw(t, "consent"),
+			Name:  rapid.SampledFrom([]string{"topic:recalls", "channel:email", "commercial", "fundraising"}).Draw(t, "consent"),
 			State: rapid.SampledFrom([]string{"given", "given", "refused", "revoked", "expired"}).Draw(t, "state"),
 			Until: int32(rapid.SampledFrom([]int64{0, now.Unix()/86400 - 1, now.Unix() / 86400, now.Unix()/86400 + 1}).Draw(t, "until")),
 		})

@@ -198,7 +198,7 @@ func (n naive) field(r audience.Field) audience.Truth {
 	case "opt_out":
 		out := false
 		for _, c := range p.Consents {
-			out = out || (c.State == "refused" || c.State == "revoked") && slices.Contains([]string{"channel:email", "marketing", "all"}, c.Name)
+			out = out || (c.State == "refused" || c.State == "revoked") && slices.Contains([]string{"channel:email", "channel:", "commercial"}, c.Name)
 		}
 		return flag(out)
 	}
@@ -373,7 +373,7 @@ func (n naive) covers(terms []audience.Term, system, code string) bool {
 		if alias != system {
 			continue
 		}
-		if t.Code == code || t.Descendants && strings.HasPrefix(code, t.Code) || t.Code == "6809" && code == "860975" {
+		if t.Code == code || t.Descendants && strings.HasPrefix(code, t.Code) || t.Code == "6809" && (code == "860975" || code == "861004" || code == "861007") {
 			return true
 		}
 	}
