@@ -34,6 +34,7 @@ type Kind struct {
 	Attempts    int           // before the job is given up; 8
 	Concurrency int           // in this process; 1
 	Backoff     Backoff       // between attempts; 10 s to an hour
+	Idle        time.Duration // between two looks for work that other nodes added or that is due again; 2 s
 	Every       time.Duration // periodic work of the installation: due again so long after it was done; 0: not periodic
 }
 
@@ -81,7 +82,7 @@ func New(st *store.Store, keys *seal.Keys, kinds ...Kind) (*Queue, error) {
 		width := max(k.Concurrency, 1)
 		q.kinds[k.Name] = &k
 		q.loops[k.Name] = &Loop[row, struct{}]{
-			Name: "job " + k.Name, Lease: k.Lease, Batch: width, Concurrency: width, Idle: idleOddWork,
+			Name: "job " + k.Name, Lease: k.Lease, Batch: width, Concurrency: width, Idle: orDefault(k.Idle, idleOddWork),
 			Key:   func(r row) Key { return r.key },
 			Claim: func(ctx context.Context, tx *store.Tx, c Claim) ([]row, error) { return claim(ctx, tx, c, k.Name) },
 			Do:    func(ctx context.Context, w Held[row]) (struct{}, error) { return struct{}{}, q.do(ctx, &k, w.Work) },
@@ -142,6 +143,9 @@ func (q *Queue) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	if ctx.Err() != nil {
+		return nil // stopped before it began
+	}
 	if err != nil {
 		return fmt.Errorf("add the periodic jobs: %w", err)
 	}
