@@ -146,7 +146,7 @@ var authorizationCases = []decideCase{
 
 func covers(c gate.Covers, topic string) func(f *gate.Facts) {
 	return func(f *gate.Facts) {
-		f.OptOuts = append(f.OptOuts, gate.OptOut{ID: stop, Scope: gate.ScopeAddress, Covers: c, Topic: topic})
+		f.OptOuts = append(f.OptOuts, gate.OptOut{Ref: stop.String(), Scope: gate.ScopeAddress, Covers: c, Topic: topic})
 	}
 }
 
@@ -180,6 +180,9 @@ var optOutCases = []decideCase{
 	{"goes to those who asked", newsletter, func(f *gate.Facts) {
 		f.Message.NeedsOptIn, f.OptIns = true, []gate.OptIn{{ID: consent, Channel: people.ChannelEmail, Topic: "news"}}
 	}, gate.MeansPlain, why(gate.OptInFound)},
+	{"by whatever channel, when they named none", newsletter, func(f *gate.Facts) {
+		f.Message.NeedsOptIn, f.OptIns = true, []gate.OptIn{{ID: consent, Topic: "news"}}
+	}, gate.MeansPlain, why(gate.OptInFound)},
 	{"by the channel they asked for", newsletter, func(f *gate.Facts) {
 		f.Message.NeedsOptIn, f.OptIns = true, []gate.OptIn{{ID: consent, Channel: people.ChannelPhone, Topic: "news"}}
 	}, gate.MeansRefused, why(gate.OptInMissing)},
@@ -188,6 +191,7 @@ var optOutCases = []decideCase{
 var textCases = []decideCase{
 	{"47 CFR 64.1200(a)(1): a text goes with consent", text, nil, gate.MeansPlain, nil},
 	{"and not without", text, func(f *gate.Facts) { f.OptIns = nil }, gate.MeansRefused, why(gate.TextConsentMissing)},
+	{"a consent that names no channel is none to texts", text, func(f *gate.Facts) { f.OptIns[0].Channel = 0 }, gate.MeansRefused, why(gate.TextConsentMissing)},
 	{"the class of a text is declared", text, func(f *gate.Facts) { f.Message.Text = gate.TextUndeclared }, gate.MeansHeld, why(gate.TextClassMissing)},
 	{"47 CFR 64.1200(a)(2): marketing asks for written consent", sell, nil, gate.MeansPlain, nil},
 	{"47 CFR 64.1200(f)(9): a spoken one is not enough", sell, func(f *gate.Facts) { f.OptIns[0].Written = false }, gate.MeansRefused, why(gate.TextWrittenMissing)},

@@ -3,6 +3,7 @@ package gate
 import (
 	"time"
 
+	"github.com/carepost/carepost/internal/consent"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/law"
 	"github.com/carepost/carepost/internal/ledger"
@@ -225,13 +226,13 @@ const (
 )
 
 // Holder is whose address it is.
-type Holder uint8
+type Holder = consent.Holder
 
 // The holders.
 const (
-	HolderPerson         Holder = 0 // the person's own
-	HolderProxy          Holder = 1 // a parent, guardian or other proxy
-	HolderRepresentative Holder = 2 // of a person who died: 45 CFR 164.502(g)(4)
+	HolderPerson         = consent.HolderPerson         // the person's own
+	HolderProxy          = consent.HolderProxy          // a parent, guardian or other proxy
+	HolderRepresentative = consent.HolderRepresentative // of a person who died: 45 CFR 164.502(g)(4)
 )
 
 // Proxy is the authority of the proxy who is written to.
@@ -263,40 +264,40 @@ type Part2Consent struct {
 
 // OptOut is a suppression or an opt-out that is in force.
 type OptOut struct {
-	ID     id.Suppression
-	Scope  Scope // for the report: an unsubscribe holds for the address, a STOP for the number
+	Ref    string // the record: a suppression, or the consent that was refused
+	Scope  Scope  // for the report: an unsubscribe holds for the address, a STOP for the number
 	Covers Covers
 	Topic  string // for CoversTopic
 }
 
 // Scope says for what an opt-out holds.
-type Scope uint8
+type Scope = consent.Scope
 
 // The scopes.
 const (
-	ScopeAddress Scope = 1
-	ScopePerson  Scope = 2
+	ScopeAddress = consent.ScopeAddress
+	ScopePerson  = consent.ScopePerson
 )
 
 // Covers is what an opt-out stops.
-type Covers uint8
+type Covers = consent.Covers
 
 // What an opt-out may cover. The zero value covers everything.
 const (
-	CoversAddress     Covers = 0 // the address takes no mail at all: bounced, reassigned
-	CoversAll         Covers = 1 // everything but service mail
-	CoversCommercial  Covers = 2 // commercial mail and marketing
-	CoversFundraising Covers = 3
-	CoversTopic       Covers = 4
-	CoversTexts       Covers = 5 // all texts but emergencies
+	CoversAddress     = consent.CoversAddress    // the address takes no mail at all: bounced, reassigned
+	CoversAll         = consent.CoversAll        // everything but service mail
+	CoversCommercial  = consent.CoversCommercial // commercial mail and marketing
+	CoversFundraising = consent.CoversFundraising
+	CoversTopic       = consent.CoversTopic
+	CoversTexts       = consent.CoversTexts // all texts but emergencies
 )
 
-// OptIn is a consent given and not withdrawn, for the message's channel.
+// OptIn is a consent given and not withdrawn.
 type OptIn struct {
 	ID      id.Consent
-	Channel people.Channel
-	Topic   string // empty: the channel as such
-	Written bool   // signed, with the wording of 47 CFR 64.1200(f)(9)
+	Channel people.Channel // 0: by any channel; a text needs one that says text
+	Topic   string         // empty: the channel as such
+	Written bool           // signed, with the wording of 47 CFR 64.1200(f)(9)
 }
 
 // Restriction is an agreed or mandatory restriction: 45 CFR 164.522(a).

@@ -42,7 +42,7 @@ func optOuts(f *Facts, v *verdict) {
 			code = SafetyPasses
 		}
 		if code != "" {
-			v.say(code, o.ID.String())
+			v.say(code, o.Ref)
 		}
 	}
 }
@@ -77,15 +77,11 @@ func textConsent(f *Facts, v *verdict) {
 			v.say(ExemptBilling, "")
 		}
 	case TextInformation:
-		if _, given := optIn(f, m.Topic); !given {
+		if !textOptIn(f, false) {
 			v.say(TextConsentMissing, "")
 		}
 	case TextMarketing:
-		written := false
-		for _, o := range f.OptIns {
-			written = written || o.Written && o.matches(m.Channel, m.Topic)
-		}
-		if !written {
+		if !textOptIn(f, true) {
 			v.say(TextWrittenMissing, "")
 		}
 	}
@@ -96,8 +92,18 @@ func textConsent(f *Facts, v *verdict) {
 	}
 }
 
+// textOptIn finds a consent to texts as such, or to texts about the topic; a consent that names no channel is none.
+func textOptIn(f *Facts, written bool) bool {
+	for _, o := range f.OptIns {
+		if o.Channel == people.ChannelPhone && (o.Topic == "" || o.Topic == f.Message.Topic) && (o.Written || !written) {
+			return true
+		}
+	}
+	return false
+}
+
 func (o OptIn) matches(c people.Channel, topic string) bool {
-	return o.Channel == c && (o.Topic == "" || o.Topic == topic)
+	return (o.Channel == 0 || o.Channel == c) && (o.Topic == "" || o.Topic == topic)
 }
 
 // optIn finds a consent for the message's channel and topic.
