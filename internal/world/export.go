@@ -83,6 +83,7 @@ func (x *exporter) person(p Person) {
 	if p.Diabetic {
 		x.diabetic(id, subject, p)
 	}
+	x.consent(id, subject, p)
 	if p.Number%3 == 0 {
 		x.put("Condition", id+"-htn", object{"subject": subject, "clinicalStatus": coded("http://terminology.hl7.org/CodeSystem/condition-clinical", "active", ""), "code": coded("http://hl7.org/fhir/sid/icd-10-cm", "I10", hypertension), "onsetDateTime": x.day(900)})
 	}
@@ -135,12 +136,31 @@ func (x *exporter) diabetic(id string, subject object, p Person) {
 			"authorizingPrescription": []object{{"reference": "MedicationRequest/" + id + "-rx"}}, "whenHandedOver": x.ago(90), "daysSupply": object{"value": 90},
 		})
 	}
-	value, err := strconv.ParseFloat(strconv.FormatFloat(p.A1c, 'f', 1, 64), 64)
-	if err != nil {
-		value = p.A1c
+	x.a1c(id+"-a1c", subject, p.A1c, p.A1cDays)
+	x.a1c(id+"-a1c-before", subject, 9.4, p.A1cDays+95) // so that it matters which one is the latest
+}
+
+func (x *exporter) a1c(id string, subject object, value float64, days int) {
+	x.put("Observation", id, object{
+		"subject": subject, "status": "final", "code": coded("http://loinc.org", "4548-4", "Hemoglobin A1c"), "effectiveDateTime": x.ago(days),
+		"valueQuantity": object{"value": value, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"},
+	})
+}
+
+// consent writes what the source has on marketing: a refusal, or now and then a permission, which proves nothing by itself.
+func (x *exporter) consent(id string, subject object, p Person) {
+	kind := ""
+	switch {
+	case p.Paperwork.OptOut:
+		kind = "deny"
+	case p.Number%12 == 0:
+		kind = "permit"
+	default:
+		return
 	}
-	x.put("Observation", id+"-a1c", object{"subject": subject, "status": "final", "code": coded("http://loinc.org", "4548-4", "Hemoglobin A1c"), "effectiveDateTime": x.ago(20 + p.Number%120), "valueQuantity": object{"value": value, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}})
-	if p.Paperwork.OptOut {
-		x.put("Consent", id+"-consent", object{"patient": subject, "status": "active", "scope": coded("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy", ""), "dateTime": x.day(60), "provision": object{"type": "deny"}})
-	}
+	x.put("Consent", id+"-consent", object{
+		"patient": subject, "status": "active", "scope": coded("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy", ""),
+		"category": []object{coded("http://loinc.org", "59284-0", "Patient consent")}, "dateTime": x.day(60),
+		"provision": object{"type": kind, "purpose": []object{{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HMARKT"}}},
+	})
 }

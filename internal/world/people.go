@@ -20,6 +20,7 @@ type Person struct {
 	Phone     string
 	Diabetic  bool
 	A1c       float64 // latest; 0 without one
+	A1cDays   int     // how long ago it was taken
 	Drug      string  // of the diabetic
 	Deceased  bool
 	Paperwork Paperwork
@@ -29,9 +30,21 @@ type Person struct {
 type Paperwork struct {
 	Authorization string // "", "valid", "expired": for the paid offer
 	Confidential  string // "", "post": a request under 45 CFR 164.522(b) for post only, or "second": the second address only
-	Restriction   bool   // an agreed restriction under 45 CFR 164.522(a): no disclosure by any commercial message
+	Restriction   bool   // an agreed restriction under 45 CFR 164.522(a): no marketing
 	OptOut        bool   // has opted out of commercial email
 	PlainRequest  bool   // asked for unencrypted mail after the warning
+}
+
+// Empty tells whether there is none.
+func (p Paperwork) Empty() bool { return p == Paperwork{} }
+
+// Age gives the whole years of the person on a day.
+func (p Person) Age(on time.Time) int {
+	years := on.Year() - p.Birth.Year()
+	if on.Month() < p.Birth.Month() || on.Month() == p.Birth.Month() && on.Day() < p.Birth.Day() {
+		years--
+	}
+	return years
 }
 
 // MRNSystem is the identifier system of the made-up medical record numbers.
@@ -42,8 +55,8 @@ var share = []struct {
 	domain string
 	upTo   int
 }{
-	{"trusted.example", 42}, {"plain.example", 62}, {"expired.example", 70}, {"strict.example", 76},
-	{"busy.example", 84}, {"gone.example", 88}, {"partner.example", 96}, {"", 100},
+	{"trusted.example", 40}, {"plain.example", 58}, {"expired.example", 66}, {"strict.example", 72},
+	{"busy.example", 82}, {"gone.example", 87}, {"partner.example", 95}, {"", 100},
 }
 
 // The names are long and unusual on purpose: a scan for them must not hit a word of anybody's prose.
@@ -53,32 +66,55 @@ var (
 	streets  = strings.Fields("Alder Birch Cedar Dogwood Elm Fir")
 	words    = strings.Fields("amber basalt cobalt delta ember fjord garnet harbor indigo jasper kelp lagoon meadow nectar onyx pebble quartz ripple summit tundra velvet willow")
 	zips     = strings.Fields("60601 60614 60625 60640 60657 61101 62701")
+	areas    = strings.Fields("217 224 309 312 331 618 630 708 773 779 815 847")
 )
 
-// People draws n people; the same seed and day give the same people.
+// People draws n people; the same seed and day give the same people. Exactly one of them asks for post only, when there is a diabetic
+// adult with an address and without other paperwork.
 func People(n int, seed uint64, now time.Time) []Person {
 	r := rand.New(rand.NewPCG(seed, 0x5eed)) //nolint:gosec // G404: made-up people want a seed
 	all := make([]Person, n)
 	for i := range all {
 		all[i] = person(r, i, now)
 	}
+	for i := range all {
+		p := &all[i]
+		if p.Uncontrolled() && p.Age(now) >= adult && !p.Deceased && len(p.Emails) == 1 && strings.HasSuffix(p.Emails[0], "@trusted.example") && p.Paperwork.Empty() {
+			p.Paperwork.Confidential = "post"
+			break
+		}
+	}
 	return all
+}
+
+const adult = 18
+
+// Uncontrolled tells whether the person is a diabetic whose last A1c is 8 % or more and no older than six months.
+func (p Person) Uncontrolled() bool {
+	const recent = 180
+	return p.Diabetic && p.A1c >= 8 && p.A1cDays <= recent
 }
 
 func person(r *rand.Rand, i int, now time.Time) Person {
 	p := Person{
 		Number: i + 1, MRN: fmt.Sprintf("M%07d", 4_000_000+i*7919%999_983),
 		Given: givens[r.IntN(len(givens))], Family: families[r.IntN(len(families))],
-		Female: r.IntN(100) < 53, Language: "en", Phone: fmt.Sprintf("+1%d555%04d", 202+i/100*11+r.IntN(10), 100+i%100),
-		Birth: now.AddDate(-18-r.IntN(70), -r.IntN(12), -r.IntN(28)).Truncate(24 * time.Hour),
+		Female: r.IntN(100) < 53, Language: "en", Phone: fmt.Sprintf("+1%s555%04d", areas[i/100%len(areas)], 100+i%100),
+		Birth: now.AddDate(-adult-1-r.IntN(69), -r.IntN(12), -r.IntN(28)).Truncate(24 * time.Hour),
+	}
+	if r.IntN(100) < 4 {
+		p.Birth = p.Birth.AddDate(now.Year()-12-r.IntN(4)-p.Birth.Year(), 0, 0) // a child of school age
 	}
 	if r.IntN(100) < 16 {
 		p.Language = "es"
 	}
 	p.address(r, i)
-	p.Diabetic = r.IntN(100) < 45
-	if p.Diabetic {
-		p.A1c = 6.5 + float64(r.IntN(60))/10
+	if p.Diabetic = r.IntN(100) < 45; p.Diabetic {
+		p.A1c = float64(65+r.IntN(60)) / 10
+		p.A1cDays = 20 + r.IntN(140)
+		if r.IntN(100) < 20 {
+			p.A1cDays += 200 // not looked at for long
+		}
 		p.Drug = [...]string{"metformin", "sitagliptin", "glipizide"}[r.IntN(3)]
 	}
 	p.Deceased = r.IntN(100) < 2
@@ -96,7 +132,7 @@ func (p *Person) address(r *rand.Rand, i int) {
 			break
 		}
 	}
-	if len(p.Emails) == 1 && r.IntN(100) < 8 {
+	if len(p.Emails) == 1 && r.IntN(100) < 12 {
 		p.Emails = append(p.Emails, fmt.Sprintf("%s%d@plain.example", words[r.IntN(len(words))], i))
 	}
 }
@@ -113,8 +149,9 @@ func (p *Person) paperwork(r *rand.Rand) {
 		p.Paperwork.Restriction = true
 	case at < 11:
 		p.Paperwork.OptOut = true
-	case at < 14:
-		p.Paperwork.PlainRequest = true
+	case at < 17:
+		// Only where the receiving server speaks TLS of its own accord: then even mail that need not be protected is, on its way.
+		p.Paperwork.PlainRequest = len(p.Emails) == 1 && !strings.HasSuffix(p.Emails[0], "@plain.example")
 	}
 	if len(p.Emails) == 2 && r.IntN(3) == 0 {
 		p.Paperwork.Confidential = "second"
