@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -29,10 +30,13 @@ type sink struct {
 	cert   *tls.Certificate
 	script func(s *sink, conn int, verb, line string) string
 
-	addr  string
-	conns atomic.Int64
-	open  atomic.Int64
-	most  atomic.Int64
+	forget bool // counts only
+
+	addr   string
+	forgot atomic.Int64
+	conns  atomic.Int64
+	open   atomic.Int64
+	most   atomic.Int64
 
 	mu    sync.Mutex
 	took  []mail
@@ -196,7 +200,9 @@ func (d *dialogue) data() bool {
 	if d.s.script != nil {
 		answer = d.s.script(d.s, d.n, "dot", d.to)
 	}
-	if answer == "" || answer == "drop" || answer == "hang" { // taken, also when the answer is lost
+	if d.s.forget {
+		d.s.forgot.Add(1)
+	} else if answer == "" || answer == "drop" || answer == "hang" { // taken, also when the answer is lost
 		d.s.mu.Lock()
 		d.s.took = append(d.s.took, m)
 		d.s.count[m.to+m.id]++
@@ -452,10 +458,13 @@ func (k *kit) counts() delivery.Counts {
 	return c
 }
 
+// patience is how long a test waits for what takes milliseconds on an idle machine.
+const patience = 60 * time.Second
+
 // until waits for a condition.
 func (k *kit) until(what string, ok func() bool) {
 	k.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
 			c := k.counts()
@@ -482,4 +491,17 @@ func (k *kit) last(m id.Message) delivery.Outcome {
 		}
 	}
 	return delivery.Outcome{}
+}
+
+// setPrepare and setRoots make the engine anew with another Prepare or other roots.
+func (k *kit) setPrepare(p delivery.Prepare) { k.o.Prepare = p; k.renew() }
+
+func (k *kit) setRoots(pool *x509.CertPool) { k.o.Roots = pool; k.renew() }
+
+func (k *kit) renew() {
+	k.t.Helper()
+	var err error
+	if k.engine, err = delivery.New(k.o); err != nil {
+		k.t.Fatal(err)
+	}
 }

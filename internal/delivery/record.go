@@ -104,7 +104,7 @@ func (e *Engine) lost(err error, r record) {
 
 // after lets the dispatcher know of a row that waits again.
 func (e *Engine) after(r record) {
-	e.reached.Add(1)
+	e.written.Add(1)
 	if r.next.end == Deferred {
 		e.tell(hint{stream{r.row.lane, r.row.priority, r.row.org}, r.next.due})
 	}

@@ -65,7 +65,7 @@ func signOne(out *bytes.Buffer, fields []field, body string, k SigningKey, now t
 	}
 	names, chosen := choose(fields)
 	var h strings.Builder
-	h.WriteString("DKIM-Signature: v=1; a=" + algorithm + "; c=relaxed/relaxed; d=" + k.Domain + "; s=" + k.Selector + ";\r\n")
+	h.WriteString("DKIM-Signature: v=1; a=" + algorithm + "; c=relaxed/relaxed;\r\n\td=" + k.Domain + "; s=" + k.Selector + ";\r\n")
 	h.WriteString("\tt=" + strconv.FormatInt(now.Unix(), 10) + "; x=" + strconv.FormatInt(now.Add(signatureLife).Unix(), 10) + ";\r\n")
 	h.WriteString("\th=" + foldNames(names) + ";\r\n\tbh=" + body + ";\r\n\tb=")
 	sum := sha256.New()
@@ -159,7 +159,7 @@ func foldNames(names []string) string {
 	for i, n := range names {
 		if i > 0 {
 			b.WriteByte(':')
-			if line++; line+len(n) > 75 {
+			if line++; line+len(n) > 68 {
 				b.WriteString("\r\n\t ")
 				line = 2
 			}
