@@ -96,10 +96,9 @@ func oneLine(rich string) string {
 }
 
 func (b Heading) text(w *plain) {
-	mark := [...]string{"=", "-", ""}[b.Level-1]
 	w.lines("", b.Text)
-	if mark != "" {
-		w.b.WriteString(strings.Repeat(mark, min(max(utf8.RuneCountInString(b.Text), 3), textWidth)) + "\n")
+	if b.Level == 1 {
+		w.b.WriteString(strings.Repeat("-", min(max(utf8.RuneCountInString(b.Text), 3), textWidth)) + "\n")
 	}
 	w.b.WriteByte('\n')
 }
