@@ -152,12 +152,32 @@ func (in *Intake) Import(ctx context.Context, scope id.Scope, o Options) (*Resul
 	if o.DryRun {
 		return in.dryRun(ctx, scope, mapper, o)
 	}
+	j, err := in.begin(ctx, scope, o)
+	if err != nil {
+		return nil, err
+	}
+	return in.work(ctx, scope, mapper, j, o.Progress)
+}
+
+// Begin checks an import and gives it its row; Resume does the work. A caller who need not wait takes these two in the place of Import.
+func (in *Intake) Begin(ctx context.Context, scope id.Scope, o Options) (id.Import, error) {
+	if _, err := in.check(&o); err != nil {
+		return id.Import{}, err
+	}
+	j, err := in.begin(ctx, scope, o)
+	if err != nil {
+		return id.Import{}, err
+	}
+	return j.id, nil
+}
+
+func (in *Intake) begin(ctx context.Context, scope id.Scope, o Options) (*job, error) {
 	j := &job{id: id.New[id.Import](), state: StateReading, version: 1, record: jobRecord{
 		Source: o.Source, Format: o.Format, Files: o.Files, Country: o.Country, Systems: o.Systems, Complete: o.Complete,
 	}}
 	j.record.Result = newResult(j.id, o.Source)
 	j.record.Result.Files = len(o.Files)
-	err = in.Store.Write(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
+	return j, in.Store.Write(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
 		j.started = tx.Now
 		sealed, err := in.sealJob(ctx, tx, j)
 		if err != nil {
@@ -169,10 +189,22 @@ func (in *Intake) Import(ctx context.Context, scope id.Scope, o Options) (*Resul
 		}
 		return nil
 	})
+}
+
+// Get gives one import.
+func (in *Intake) Get(ctx context.Context, tx *store.Tx, imp id.Import) (Import, error) {
+	j, err := in.readJob(ctx, tx, imp)
 	if err != nil {
-		return nil, err
+		return Import{}, err
 	}
-	return in.work(ctx, scope, mapper, j, o.Progress)
+	return j.listed(), nil
+}
+
+func (j *job) listed() Import {
+	return Import{
+		ID: j.id, State: j.state, Source: j.record.Source, Format: j.record.Format, Files: j.record.Files, Started: j.started, Changed: j.changed,
+		Result: j.record.Result,
+	}
 }
 
 func (in *Intake) check(o *Options) (Mapper, error) {
@@ -372,10 +404,7 @@ func (in *Intake) Imports(ctx context.Context, tx *store.Tx, limit int) ([]Impor
 		if err := in.openJob(ctx, tx, j, sealed[i]); err != nil {
 			return nil, err
 		}
-		all = append(all, Import{
-			ID: j.id, State: j.state, Source: j.record.Source, Format: j.record.Format, Files: j.record.Files, Started: j.started, Changed: j.changed,
-			Result: j.record.Result,
-		})
+		all = append(all, j.listed())
 	}
 	return all, nil
 }
