@@ -150,8 +150,8 @@ func mapOne(mapper Mapper, c *Context, r *rawRow) unit {
 
 // rawsAfter gives the next rows; a person's messages are not torn apart unless they alone are too many.
 func (w *worker) rawsAfter(ctx context.Context, tx *store.Tx, imp id.Import, from cursor) (all []rawRow, more bool, err error) {
-	if from.subject == nil {
-		from.subject = []byte{}
+	if from.turn < int64(TurnPerson) {
+		from = cursor{turn: int64(TurnPerson), subject: []byte{}}
 	}
 	rows, err := tx.Query(ctx, selectRaws, tx.Organisation(), imp, from.turn, from.subject, from.seq, batchMessages+1)
 	if err != nil {

@@ -21,16 +21,16 @@ const (
 SELECT ?::bigint, ?::bytea, u.seq, u.turn, u.subject, ?::bigint, u.line, u.record
 FROM unnest(?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bytea[]) AS u (seq, turn, subject, line, record)`
 
-	// The next messages to apply, those of one person together.
+	// The next messages to apply, those of one person together. "turn > 0" names the partial index; the place begins at turn 2.
 	selectRaws = `SELECT seq, turn, subject, file, line, record FROM raw
-WHERE organisation_id = ? AND import_id = ? AND turn > 1 AND (turn, subject, seq) > (?, ?, ?) ORDER BY turn, subject, seq LIMIT ?`
+WHERE organisation_id = ? AND import_id = ? AND turn > 0 AND (turn, subject, seq) > (?, ?, ?) ORDER BY turn, subject, seq LIMIT ?`
 
 	selectRaw = `SELECT turn, subject, file, line, record FROM raw WHERE organisation_id = ? AND import_id = ? AND seq = ?`
 
 	// The newest message of a key, over all imports of the source: the blind holds the source.
 	selectReferred = `SELECT import_id, seq, record FROM raw WHERE organisation_id = ? AND subject = ? AND turn = 1 ORDER BY import_id DESC, seq DESC LIMIT 1`
 
-	countRaws = `SELECT count(*) FROM raw WHERE organisation_id = ? AND import_id = ? AND turn > 1`
+	countRaws = `SELECT count(*) FROM raw WHERE organisation_id = ? AND import_id = ? AND turn > 0 AND turn > 1`
 
 	turnRaw = `UPDATE raw SET turn = ?, subject = ?, record = ? WHERE organisation_id = ? AND import_id = ? AND seq = ?`
 )

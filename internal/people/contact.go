@@ -160,8 +160,8 @@ func SplitPhone(text, country string) (number, extension string, err error) {
 		return number, extension, nil
 	}
 	p, err := phonenumbers.Parse(text, strings.ToUpper(country))
-	if err != nil || !phonenumbers.IsPossibleNumber(p) {
-		return "", "", errPhone
+	if err != nil || !phonenumbers.IsPossibleNumber(p) || p.GetCountryCode() == 1 && p.GetNationalNumber() < 2_000_000_000 {
+		return "", "", errPhone // seven digits are possible within a town, and nobody's from outside
 	}
 	return phonenumbers.Format(p, phonenumbers.E164), p.GetExtension(), nil
 }

@@ -52,7 +52,8 @@ func foldLetter(r rune) rune {
 func CleanText(text string, maxBytes int) (clean string, changed bool) {
 	clean = norm.NFC.String(text)
 	if strings.ContainsFunc(clean, unprintable) {
-		clean, changed = strings.Map(func(r rune) rune {
+		before := clean
+		clean = strings.Map(func(r rune) rune {
 			switch {
 			case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029':
 				return ' '
@@ -62,7 +63,8 @@ func CleanText(text string, maxBytes int) (clean string, changed bool) {
 				return -1
 			}
 			return r
-		}, clean), true
+		}, clean)
+		changed = clean != before
 	}
 	clean = strings.TrimFunc(clean, unicode.IsSpace)
 	if len(clean) > maxBytes {
@@ -77,9 +79,9 @@ func CleanText(text string, maxBytes int) (clean string, changed bool) {
 
 // placeholderNames are what registration desks write when they know no name. Compared whole, against one part of a name.
 var placeholderNames = []string{
-	"anonymous", "baby", "baby boy", "baby girl", "babyboy", "babygirl", "boy", "dummy", "girl", "infant", "infant boy", "infant girl", "n a",
-	"newborn", "no name", "noname", "not known", "null", "test", "testing", "testpatient", "test patient", "unk", "unknown", "xxx",
-	"xxxx", "ztest", "zz", "zztest", "zzz", "zzztest",
+	"anonymous", "baby", "baby boy", "baby girl", "babyboy", "babygirl", "boy", "dummy", "girl", "infant", "infant boy",
+	"infant girl", "n a", "newborn", "no name", "noname", "not known", "null", "test", "test patient", "testing",
+	"testpatient", "unk", "unknown", "xxx", "xxxx", "ztest", "zz", "zztest", "zzz", "zzztest",
 }
 
 // PlaceholderName tells whether one part of a name, or an identifier's value, is a filler: BABYBOY, UNKNOWN, TEST.
