@@ -170,8 +170,10 @@ func TestTamperingIsFound(t *testing.T) {
 			write(t, f, content(file.ChunkSize))
 			statements := []string{c.statement}
 			if c.name == "chunks swapped" { // SQLite checks the key row by row
-				statements = []string{`update file_chunk set number = 9 where file_id = ? and number = 0`,
-					`update file_chunk set number = 0 where file_id = ? and number = 1`, `update file_chunk set number = 1 where file_id = ? and number = 9`}
+				statements = []string{
+					`update file_chunk set number = 9 where file_id = ? and number = 0`,
+					`update file_chunk set number = 0 where file_id = ? and number = 1`, `update file_chunk set number = 1 where file_id = ? and number = 9`,
+				}
 			}
 			err := st.Write(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
 				for _, s := range statements {

@@ -62,7 +62,7 @@ func (r *run[W, R]) renew(ctx context.Context) {
 		})
 		if err != nil {
 			if ctx.Err() == nil {
-				slog.Error("a loop could not renew its leases", "loop", r.loop.Name, "organisation", org, "error", err)
+				slog.Error("a loop could not renew its leases", "loop", r.name, "organisation", org, "error", err)
 			}
 			continue
 		}

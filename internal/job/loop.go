@@ -102,7 +102,7 @@ func (l *Loop[W, R]) Run(ctx context.Context, st *store.Store) error {
 		return fault.New(fault.Internal, "the loop %s lacks one of Claim, Key, Do and Settle", l.Name)
 	}
 	r := &run[W, R]{
-		loop: l, st: st, lease: orDefault(l.Lease, defaultLease), idle: orDefault(l.Idle, defaultIdle), grace: orDefault(l.Grace, defaultGrace),
+		name: l.Name, loop: l, st: st, lease: orDefault(l.Lease, defaultLease), idle: orDefault(l.Idle, defaultIdle), grace: orDefault(l.Grace, defaultGrace),
 		batch: orDefault(l.Batch, defaultBatch), width: orDefault(l.Concurrency, defaultWork), held: map[Key]*held[W]{},
 		freed: make(chan struct{}, 1),
 	}

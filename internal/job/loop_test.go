@@ -29,8 +29,14 @@ func TestBackoff(t *testing.T) {
 		spread  float64
 		want    time.Duration
 	}{
-		{0, 0.5, time.Second}, {1, 0.5, time.Second}, {2, 0.5, 2 * time.Second}, {4, 0.5, 8 * time.Second}, {5, 0.5, 10 * time.Second},
-		{1000000, 0.5, 10 * time.Second}, {1, 0, 500 * time.Millisecond}, {1, 1, 1500 * time.Millisecond},
+		{0, 0.5, time.Second},
+		{1, 0.5, time.Second},
+		{2, 0.5, 2 * time.Second},
+		{4, 0.5, 8 * time.Second},
+		{5, 0.5, 10 * time.Second},
+		{1000000, 0.5, 10 * time.Second},
+		{1, 0, 500 * time.Millisecond},
+		{1, 1, 1500 * time.Millisecond},
 	} {
 		if got := b.After(c.attempt, c.spread); got != c.want {
 			t.Errorf("attempt %d, spread %g: %s, want %s", c.attempt, c.spread, got, c.want)
@@ -399,4 +405,22 @@ func kill(t *testing.T, o store.Options) map[int]bool {
 	}
 	_ = cmd.Wait() // killed
 	return begun
+}
+
+// A row that its settlement makes due at once is claimed again while the settlement's answer is on its way. It is not lost in between.
+func TestARowThatIsDueAgainAtOnceIsNotLost(t *testing.T) {
+	caretest.Databases(t, func(t *testing.T, st *store.Store) {
+		fill(t, st, 40)
+		for range 2 {
+			l := newLoop(func(_ context.Context, w job.Held[work]) (string, error) {
+				if w.Work.attempt < 20 {
+					return "", errors.New("again")
+				}
+				return "", nil
+			})
+			l.Idle, l.Lease = time.Microsecond, time.Minute
+			start(t, st, l)
+		}
+		eventually(t, "all done", func() bool { return count(t, st, `work where state = 3 and attempt = 20 and outcomes = 1`) == 40 })
+	})
 }

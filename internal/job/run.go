@@ -14,6 +14,7 @@ import (
 
 // run is one Run of a loop: a claimer, width workers, a settler, and a renewer where the owner can renew.
 type run[W, R any] struct {
+	name               string
 	loop               *Loop[W, R]
 	st                 *store.Store
 	lease, idle, grace time.Duration
@@ -22,16 +23,18 @@ type run[W, R any] struct {
 	done               chan Outcome[W, R]
 	freed              chan struct{} // something was settled: there may be room for a claim
 
-	mu   sync.Mutex
-	held map[Key]*held[W]
+	mu      sync.Mutex
+	held    map[Key]*held[W]
+	stopped bool // todo is closed
 }
 
 // held is a claimed row until its outcome is settled.
 type held[W any] struct {
 	key    Key
 	work   W
-	lease  id.UUID   // guarded by run.mu: a row that this loop still works on may be claimed by it again
-	ends   time.Time // likewise
+	lease  id.UUID // guarded by run.mu, as all below: a row that this loop still holds may be claimed by it again
+	ends   time.Time
+	next   W // the row as it was claimed again
 	cancel context.CancelCauseFunc
 }
 
@@ -52,7 +55,10 @@ func (r *run[W, R]) run(ctx context.Context) {
 	renewer.Go(func() { r.watchLeases(renewing) })
 
 	r.claimAll(ctx)
+	r.mu.Lock()
+	r.stopped = true
 	close(r.todo)
+	r.mu.Unlock()
 	grace := time.AfterFunc(r.grace, stopWork)
 	workers.Wait()
 	grace.Stop()
@@ -72,7 +78,7 @@ func (r *run[W, R]) claimAll(ctx context.Context) {
 		}
 		switch {
 		case err != nil && ctx.Err() == nil:
-			slog.Error("a loop could not claim work", "loop", r.loop.Name, "error", err)
+			slog.Error("a loop could not claim work", "loop", r.name, "error", err)
 		case got == room && room > 0:
 			continue // there may be more
 		}
@@ -123,9 +129,10 @@ func (r *run[W, R]) claim(ctx context.Context, limit int) (int, error) {
 	for _, row := range rows {
 		key := r.loop.Key(row)
 		if h, mine := r.held[key]; mine {
-			// The wall clock jumped, or the work is slow: the row's lease ended but this process still works on it. It goes
-			// on under the new lease; it is not begun twice.
-			h.lease, h.ends = c.Lease, ends
+			// Either the wall clock jumped, or the work is slow: the row's lease ended but this process still works on it. It
+			// goes on under the new lease; it is not begun twice. Or its outcome was settled this moment, and it is due
+			// again: forget, which comes next, sees that it was settled under another lease.
+			h.lease, h.ends, h.next = c.Lease, ends, row
 			continue
 		}
 		h := &held[W]{key: key, work: row, lease: c.Lease, ends: ends}
@@ -162,7 +169,7 @@ func (r *run[W, R]) one(stop, work context.Context, h *held[W]) {
 func (r *run[W, R]) do(ctx context.Context, work Held[W]) (result R, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			slog.Error("work panicked", "loop", r.loop.Name, "stack", string(debug.Stack()))
+			slog.Error("work panicked", "loop", r.name, "stack", string(debug.Stack()))
 			err = fault.New(fault.Internal, "the work panicked")
 			if cause, ok := v.(error); ok {
 				err = fault.Wrap(fault.Internal, cause, "the work panicked")

@@ -49,14 +49,14 @@ func (r *run[W, R]) settleAll() {
 // settle writes outcomes. What cannot be written together is tried one by one, so that one row's trouble is not the others'; what
 // cannot be written within a lease is left to whoever takes the row over.
 func (r *run[W, R]) settle(org id.Organisation, list []Outcome[W, R]) {
-	defer r.forget(list)
 	give := time.Now().Add(r.lease)
 	for wait := settleRetry; ; wait = min(2*wait, time.Second) {
 		held, err := r.write(org, list)
 		if err == nil {
 			if held < len(list) {
-				slog.Warn("outcomes came after their lease was lost", "loop", r.loop.Name, "organisation", org, "lost", len(list)-held)
+				slog.Warn("outcomes came after their lease was lost", "loop", r.name, "organisation", org, "lost", len(list)-held)
 			}
+			r.forget(list)
 			return
 		}
 		if len(list) > 1 && !fault.Is(err, fault.Unavailable) {
@@ -66,7 +66,8 @@ func (r *run[W, R]) settle(org id.Organisation, list []Outcome[W, R]) {
 			return
 		}
 		if r.failed() || time.Now().Add(wait).After(give) {
-			slog.Error("outcomes could not be written; their rows will be taken over", "loop", r.loop.Name, "organisation", org, "count", len(list), "error", err)
+			slog.Error("outcomes could not be written; their rows will be taken over", "loop", r.name, "organisation", org, "count", len(list), "error", err)
+			r.forget(list)
 			return
 		}
 		time.Sleep(wait)
@@ -101,12 +102,28 @@ func (r *run[W, R]) write(org id.Organisation, list []Outcome[W, R]) (held int, 
 	return held, err
 }
 
+// forget ends the holding of rows that were settled. A row that was claimed again meanwhile is work anew.
 func (r *run[W, R]) forget(list []Outcome[W, R]) {
+	var released []Outcome[W, R]
 	r.mu.Lock()
 	for _, o := range list {
-		delete(r.held, r.loop.Key(o.Work))
+		key := r.loop.Key(o.Work)
+		h := r.held[key]
+		delete(r.held, key)
+		switch {
+		case h == nil || h.lease == o.Lease:
+		case r.stopped:
+			released = append(released, Outcome[W, R]{Held: Held[W]{h.next, h.lease}, Err: ErrReleased})
+		default:
+			anew := &held[W]{key: key, work: h.next, lease: h.lease, ends: h.ends}
+			r.held[key] = anew
+			r.todo <- anew // has room: held never exceeds it
+		}
 	}
 	r.mu.Unlock()
+	if len(released) > 0 {
+		r.settle(r.loop.Key(released[0].Work).Organisation, released)
+	}
 	select {
 	case r.freed <- struct{}{}:
 	default:
