@@ -40,7 +40,7 @@ type Audience struct {
 type follower struct {
 	org   id.Organisation
 	step  sync.Mutex // one step at a time; readers do not wait for it
-	index *Index     // nil until built; guarded by step, and read through Audience.ready
+	index *Index     // nil until built
 	seq   int64      // the last change that the index has
 	asOf  time.Time  // when projections were read last, for those that read differently as time passes
 }
@@ -80,8 +80,14 @@ func (a *Audience) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		for _, f := range a.all() {
-			if err := a.follow(ctx, f); err != nil && ctx.Err() == nil {
+			x, err := a.follow(ctx, f)
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
 				slog.ErrorContext(ctx, "the audience index could not follow", "organisation", f.org, "error", err)
+			case x.Due():
+				x.Settle()
 			}
 		}
 	}
@@ -121,7 +127,8 @@ func (a *Audience) CaughtUp(ctx context.Context, org id.Organisation) error {
 	if err := a.o.Ledger.Numbered(ctx, org); err != nil {
 		return err
 	}
-	return a.follow(ctx, a.follower(org))
+	_, err := a.follow(ctx, a.follower(org))
+	return err
 }
 
 // view gives everyone of an organisation, with what was written until now.
@@ -129,33 +136,34 @@ func (a *Audience) view(ctx context.Context, org id.Organisation) (*View, error)
 	if org == id.Installation {
 		return nil, fault.New(fault.Internal, "an audience is asked for without an organisation")
 	}
-	f := a.follower(org)
-	if err := a.follow(ctx, f); err != nil {
+	x, err := a.follow(ctx, a.follower(org))
+	if err != nil {
 		return nil, err
 	}
-	return f.index.View(), nil
+	return x.View(), nil
 }
 
 // followChunk is how many changes are read at once.
 const followChunk = 4096
 
 // follow builds the index when there is none, and takes in what was written since.
-func (a *Audience) follow(ctx context.Context, f *follower) error {
+func (a *Audience) follow(ctx context.Context, f *follower) (*Index, error) {
 	f.step.Lock()
 	defer f.step.Unlock()
 	if f.index == nil {
-		return a.build(ctx, f)
+		err := a.build(ctx, f)
+		return f.index, err
 	}
-	for {
-		more := false
+	for more := true; more; {
 		err := a.o.Store.Read(ctx, id.System(f.org), func(ctx context.Context, tx *store.Tx) (err error) {
 			more, err = a.followOnce(ctx, tx, f)
 			return err
 		})
-		if err != nil || !more {
-			return err
+		if err != nil {
+			return nil, err
 		}
 	}
+	return f.index, nil
 }
 
 func (a *Audience) followOnce(ctx context.Context, tx *store.Tx, f *follower) (more bool, err error) {
@@ -292,6 +300,10 @@ func (a *Audience) LeftOut(ctx context.Context, scope id.Scope, q Query) (LeftOu
 	view, question, err := a.ask(ctx, scope, q)
 	if err != nil {
 		return LeftOut{}, err
+	}
+	if question.count > maxReasons {
+		return LeftOut{}, fault.New(fault.TooLarge, "the rule and its segments have more than %d conditions", maxReasons).
+			Hint("ask who is left out of its segments one by one")
 	}
 	return view.LeftOut(question), nil
 }

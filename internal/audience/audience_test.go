@@ -3,7 +3,9 @@ package audience_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -323,4 +325,126 @@ func TestNothingInClear(t *testing.T) {
 	if found := caretest.Canary(t, dir, "canary-segment", "canary-note", "canary-set", "custom.canary", "Q99.9"); len(found) > 0 {
 		t.Errorf("found in %v", found)
 	}
+}
+
+// TestInsuranceTurns: a coverage that ends changes the answer on its day, with nothing written.
+func TestInsuranceTurns(t *testing.T) {
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), Now: func() time.Time { return at }})
+	h := newHouse(t, st)
+	ann := h.person("ann", people.SexFemale)
+	h.person("bob", people.SexMale)
+	h.write(func(ctx context.Context, tx *store.Tx) error {
+		_, err := h.ppl.Apply(ctx, tx, []people.Change{{
+			Source: "ehr", Subject: "Patient/ann", Active: true, Facts: []people.Fact{{
+				Kind: people.FactCoverage, State: people.StateActive, Source: "ehr", Resource: "Coverage/1",
+				Text: map[string]string{people.TextInsurance: "medicaid"},
+				End:  people.Moment{Date: people.Date{Year: 2026, Month: 11, Day: 30}},
+			}},
+		}}, id.Import{})
+		return err
+	})
+	anew := h.fresh()
+	for _, day := range []struct {
+		at    time.Time
+		holds bool
+	}{
+		{at, true}, {time.Date(2026, 11, 30, 23, 59, 0, 0, time.UTC), true}, {time.Date(2026, 12, 1, 0, 1, 0, 0, time.UTC), false},
+	} {
+		at = day.at
+		for _, a := range []*audience.Audience{h.aud, anew} {
+			if day.holds {
+				h.expect(a, "insurance = medicaid", ann)
+			} else {
+				h.expect(a, "insurance = medicaid")
+			}
+		}
+	}
+}
+
+// BenchmarkRebuild writes people through their owner, CAREPOST_PEOPLE of them (20,000 by default), and measures Start: reading,
+// opening and indexing everyone; and what one changed person costs until the next answer has it.
+func BenchmarkRebuild(b *testing.B) {
+	n := 20_000
+	if text := os.Getenv("CAREPOST_PEOPLE"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	st := caretest.Open(b)
+	keys, led := caretest.Ground(b, st)
+	ppl := people.New(st, keys, led)
+	scope := id.System(1)
+	for from := 0; from < n; from += 500 {
+		var changes []people.Change
+		for i := from; i < min(from+500, n); i++ {
+			p := peer(i, 1)
+			changes = append(changes, p.change(i))
+		}
+		err := st.Write(b.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+			_, err := ppl.Apply(ctx, tx, changes, id.Import{})
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	options := audience.Options{Store: st, Keys: keys, Ledger: led, People: ppl}
+	b.Run("start", func(b *testing.B) {
+		for b.Loop() {
+			if err := audience.New(options).Start(b.Context(), 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "us/person")
+	})
+	b.Run("one-change", func(b *testing.B) {
+		a := audience.New(options)
+		q := audience.Query{Rule: mustParse(b, "count email.opened >= 2 in 90d and age >= 50")}
+		var some []id.Person
+		err := st.Read(b.Context(), scope, func(ctx context.Context, tx *store.Tx) (err error) {
+			some, err = ppl.List(ctx, tx, 0, 1)
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := 0; b.Loop(); i++ {
+			err := st.Write(b.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
+				return ppl.AddEvents(ctx, tx, some[0], []people.Event{{Kind: "email.opened", At: tx.Now, Source: "carepost", Key: strconv.Itoa(i)}})
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := a.Count(b.Context(), scope, q); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// change gives a synthetic person as a feed's message.
+func (p *synthetic) change(i int) people.Change {
+	subject := strconv.Itoa(i)
+	pr := p.projection()
+	c := people.Change{Source: "ehr", Subject: subject, Active: true, Profile: &people.Core{
+		Kind: people.KindPatient, Sex: pr.Sex, Birth: pr.Birth, Languages: []string{pr.Language}, Addresses: []people.Address{{PostalCode: pr.Postal}},
+	}}
+	add := func(kind people.FactKind, codes []people.ProjectedCode) {
+		for j, code := range codes {
+			c.Facts = append(c.Facts, people.Fact{
+				Kind: kind, State: people.StateActive, Source: "ehr", Resource: fmt.Sprintf("%d/%s/%d", kind, subject, j),
+				Codes: []people.Code{{System: code.System, Code: code.Code}},
+			})
+		}
+	}
+	add(people.FactCondition, pr.Conditions)
+	add(people.FactMedication, pr.Medications)
+	for _, e := range pr.Events {
+		for j, t := range e.Times {
+			c.Events = append(c.Events, people.Event{Kind: e.Kind, At: time.Unix(t, 0), Source: "ehr", Key: fmt.Sprintf("%s/%s/%d", e.Kind, subject, j)})
+		}
+	}
+	return c
 }

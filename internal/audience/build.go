@@ -13,10 +13,11 @@ import (
 
 // builder makes a base from projections, and from an older base whose stale people it leaves out.
 type builder struct {
-	b     *base
-	old   *base
-	stale bitset
-	gone  *roaring.Bitmap // stale once more, to take from bitmaps
+	b      *base
+	old    *base
+	ownIDs bool
+	stale  bitset
+	gone   *roaring.Bitmap // stale once more, to take from bitmaps
 
 	words    map[string]*dictionaryBuilder
 	plain    []*dictionaryBuilder // words of fields, by place in fields
@@ -123,10 +124,22 @@ func (n *builder) room(o uint32) {
 	b.all = append(b.all, make(bitset, words(b.size)-len(b.all))...)
 }
 
+// identify notes whose place it is. The list is shared with the old base, whose readers see its front part only; a place in that part
+// that was empty needs a list of our own.
+func (n *builder) identify(person id.Person, o uint32) {
+	if n.b.ids[o] == person {
+		return
+	}
+	if int(o) < len(n.old.ids) && !n.ownIDs {
+		n.b.ids, n.ownIDs = slices.Clone(n.b.ids), true
+	}
+	n.b.ids[o] = person
+}
+
 // add takes in one person, who is not in the old base or is stale there.
 func (n *builder) add(person id.Person, o uint32, p *people.Projection) {
 	n.room(o)
-	n.b.ids[o] = person
+	n.identify(person, o)
 	if !inAudiences(p) {
 		return
 	}

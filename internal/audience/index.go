@@ -11,11 +11,12 @@ import (
 )
 
 // Index holds what rules ask of everyone in one organisation. Readers take a View, which never changes, and need no lock. People
-// who changed wait beside the base and are asked one by one; when they are many a new base takes them in.
+// who changed wait beside the base and are asked one by one; when they are many, Settle makes a base that takes them in.
 type Index struct {
-	writing sync.Mutex
-	view    atomic.Pointer[View]
-	place   map[uint32]int // in View.young, by ordinal
+	settling sync.Mutex     // one base is made at a time
+	writing  sync.Mutex     // guards place, and who may store a view
+	place    map[uint32]int // in View.young, by ordinal
+	view     atomic.Pointer[View]
 }
 
 // View is everyone at one moment.
@@ -55,58 +56,87 @@ func NewIndex(scan func(add func(id.Person, uint32, *people.Projection)) error) 
 // View gives everyone as of now.
 func (x *Index) View() *View { return x.view.Load() }
 
-// A new base is made when so many people wait: asking one takes a microsecond, making a base a quarter of a second per million.
+// A new base is due when so many people wait: asking one takes a microsecond, making a base a quarter of a second per million.
 const (
 	youngLeast = 256
 	youngMost  = 16_384
 	youngShare = 256 // one in so many
+	youngHard  = 4   // times as many: then Apply itself makes the base, for a process that has nothing running beside
 )
+
+func (v *View) youngLimit() int { return min(max(youngLeast, int(v.size)/youngShare), youngMost) }
+
+// Due tells whether Settle is worth its time.
+func (x *Index) Due() bool {
+	v := x.view.Load()
+	return len(v.young) > v.youngLimit()
+}
 
 // Apply takes in changed people; the next View has them. A projection must not change after it was handed over.
 func (x *Index) Apply(changes []Change) {
+	if v := x.apply(changes); len(v.young) > youngHard*v.youngLimit() {
+		x.Settle()
+	}
+}
+
+func (x *Index) apply(changes []Change) *View {
 	x.writing.Lock()
 	defer x.writing.Unlock()
 	old := x.view.Load()
 	v := &View{base: old.base, size: old.size, stale: slices.Clone(old.stale), young: slices.Clone(old.young)}
 	for _, c := range changes {
-		v.size = max(v.size, c.Ordinal+1)
-		if n := words(v.size); n > len(v.stale) {
-			v.stale = append(v.stale, make(bitset, n-len(v.stale))...)
-		}
-		v.stale.set(c.Ordinal)
 		y := young{c.Person, c.Ordinal, c.Projection}
 		if i, ok := x.place[c.Ordinal]; ok {
 			v.young[i] = y
 			continue
 		}
 		x.place[c.Ordinal] = len(v.young)
-		v.young = append(v.young, y)
+		v.add(y)
 	}
-	if len(v.young) > min(max(youngLeast, int(v.size)/youngShare), youngMost) {
-		v = v.settle()
-		clear(x.place)
+	x.view.Store(v)
+	return v
+}
+
+func (v *View) add(y young) {
+	v.size = max(v.size, y.ordinal+1)
+	if n := words(v.size); n > len(v.stale) {
+		v.stale = append(v.stale, make(bitset, n-len(v.stale))...)
+	}
+	v.stale.set(y.ordinal)
+	v.young = append(v.young, y)
+}
+
+// Settle makes a new base of the old one and the people beside it. Others read and apply meanwhile.
+func (x *Index) Settle() {
+	x.settling.Lock()
+	defer x.settling.Unlock()
+	then := x.view.Load()
+	b := then.rebuilt()
+
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	now := x.view.Load()
+	v := &View{base: b, size: max(b.size, now.size)}
+	v.stale = make(bitset, words(v.size))
+	clear(x.place)
+	for i, y := range now.young {
+		if i < len(then.young) && y == then.young[i] {
+			continue // it is in the base; all others changed while that was made
+		}
+		x.place[y.ordinal] = len(v.young)
+		v.add(y)
 	}
 	x.view.Store(v)
 }
 
-// Settle makes a new base now: for tests and measurements.
-func (x *Index) Settle() {
-	x.writing.Lock()
-	defer x.writing.Unlock()
-	x.view.Store(x.view.Load().settle())
-	clear(x.place)
-}
-
-func (v *View) settle() *View {
+func (v *View) rebuilt() *base {
 	n := newBuilder(v.base, v.stale)
 	for _, y := range v.young {
 		if y.projection != nil {
 			n.add(y.person, y.ordinal, y.projection)
 		}
 	}
-	b := n.finish()
-	size := max(b.size, v.size)
-	return &View{base: b, size: size, stale: make(bitset, words(size))}
+	return n.finish()
 }
 
 // Answer is who matches a rule.

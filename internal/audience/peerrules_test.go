@@ -110,25 +110,37 @@ func BenchmarkPeerRules(b *testing.B) {
 	if benchIndexes[n] == nil {
 		benchIndexes[n] = measuredIndex(b, n)
 	}
-	v := benchIndexes[n].View()
 	questions := peerQuestions(b)
 	for i := range len(questions) {
-		name := fmt.Sprintf("r%d", i+1)
-		b.Run(name, func(b *testing.B) {
-			var times []time.Duration
-			matched := 0
-			for b.Loop() {
-				start := time.Now()
-				a := v.Ask(questions[name])
-				matched = len(a.IDs())
-				times = append(times, time.Since(start))
-			}
-			slices.Sort(times)
-			b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
-			b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
-			b.ReportMetric(float64(matched), "people")
-		})
+		benchRule(b, fmt.Sprintf("r%d", i+1), benchIndexes[n].View(), questions)
 	}
+	// As many people beside the base as ever stay there.
+	var changes []audience.Change
+	for i, p := range drawPeers(0, max(256, n/256)) {
+		changes = append(changes, audience.Change{Person: personOf(i), Ordinal: uint32(i), Projection: p})
+	}
+	benchIndexes[n].Apply(changes)
+	for _, name := range []string{"r1", "r4", "r7"} {
+		benchRule(b, name+"-changed", benchIndexes[n].View(), questions)
+	}
+}
+
+func benchRule(b *testing.B, name string, v *audience.View, questions map[string]*audience.Question) {
+	q := questions[name[:2]]
+	b.Run(name, func(b *testing.B) {
+		var times []time.Duration
+		matched := 0
+		for b.Loop() {
+			start := time.Now()
+			a := v.Ask(q)
+			matched = len(a.IDs())
+			times = append(times, time.Since(start))
+		}
+		slices.Sort(times)
+		b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
+		b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
+		b.ReportMetric(float64(matched), "people")
+	})
 }
 
 // measuredIndex draws the people first, so that only the index is measured.

@@ -57,9 +57,9 @@ func (v *View) notes(q *Question) []string {
 	}
 	q.root.leaves(false, "", func(n *node, _ bool, _ string) {
 		for _, kind := range kindsOf(n.rule) {
-			if known := v.kinds(); !slices.Contains(known, kind) {
+			if !v.hasKind(kind) {
 				text := "nobody has the event " + kind
-				if near := nearest(kind, append(known, knownEvents...)); near != "" && near != kind {
+				if near := nearest(kind, append(v.kinds(), knownEvents...)); near != "" && near != kind {
 					text += ": did you mean " + near + "?"
 				}
 				add(text)
@@ -84,6 +84,15 @@ func kindsOf(r Rule) []string {
 		return []string{r.First, r.Then}
 	}
 	return nil
+}
+
+func (v *View) hasKind(kind string) bool {
+	if v.base.events[kind] != nil || v.base.machine[kind] != nil {
+		return true
+	}
+	return slices.ContainsFunc(v.young, func(y young) bool {
+		return y.projection != nil && slices.ContainsFunc(y.projection.Events, func(e people.ProjectedEvents) bool { return e.Kind == kind })
+	})
 }
 
 // kinds gives the kinds of events that anyone has.

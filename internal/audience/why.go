@@ -62,6 +62,9 @@ type Reason struct {
 	Some    []id.Person `json:"some,omitempty"`    // the first of them
 }
 
+// maxReasons is how many conditions LeftOut tells apart: each needs two bits a person, and a walk through the rule.
+const maxReasons = 100
+
 // someOf is how many people a Reason names.
 const someOf = 20
 
