@@ -27,7 +27,7 @@ func (w *loaded) recipient(a *Ask) Recipient {
 	if core.Kind == people.KindCorrespondent {
 		r.Kind = RecipientCorrespondent
 	}
-	if !slices.Contains(core.Placeholder, "birth") {
+	if !slices.Contains(core.Placeholder, people.PlaceholderBirthField) {
 		// A birth year alone may be of a minor: the least age counts.
 		r.Age, _, r.AgeKnown = core.Birth.AgeRange(people.DateOf(w.now))
 	}
