@@ -15,6 +15,7 @@ type compiled struct {
 	content  Content
 	declared map[string]Variable
 	variants []compiledVariant
+	matcher  language.Matcher
 }
 
 type compiledVariant struct {
@@ -22,6 +23,7 @@ type compiledVariant struct {
 	programs map[sourceKey]*program
 	subject  *program
 	needs    []string // required variables that this variant reads
+	claims   bool     // it says that it is encrypted end to end
 }
 
 // sourceKey finds a program: the same text means another thing elsewhere or inside a list.
@@ -49,7 +51,33 @@ func compile(c Content) (*compiled, error) {
 		}
 		out.variants = append(out.variants, cv)
 	}
+	have := make([]language.Tag, len(out.variants))
+	for i, cv := range out.variants {
+		have[i] = cv.tag
+	}
+	out.matcher = language.NewMatcher(have)
 	return out, nil
+}
+
+// pick chooses the variant for a recipient: the best match of their languages, the original when there is none.
+func (c *compiled) pick(preferred []string) int {
+	if len(c.variants) == 1 || len(preferred) == 0 {
+		return 0
+	}
+	want := make([]language.Tag, 0, len(preferred))
+	for _, p := range preferred {
+		if tag, err := language.Parse(p); err == nil {
+			want = append(want, tag)
+		}
+	}
+	if len(want) == 0 {
+		return 0
+	}
+	_, i, confidence := c.matcher.Match(want...)
+	if confidence < language.Low {
+		return 0
+	}
+	return i
 }
 
 func (c *compiled) variant(v Variant) (compiledVariant, error) {
@@ -72,6 +100,7 @@ func (c *compiled) variant(v Variant) (compiledVariant, error) {
 			return cv, under(x.err, "blocks[%d]", i)
 		}
 	}
+	cv.claims = claims(cv.programs)
 	need := map[string]bool{}
 	for _, p := range cv.programs {
 		for _, name := range p.used {
@@ -149,15 +178,11 @@ func (x *expander) text(field string, src *string, m mode) {
 }
 
 func (x *expander) run(p *program, field string) string {
-	vars := x.vars
-	if x.each != "" {
-		vars = make(map[string]any, len(x.vars)+1)
-		for k, v := range x.vars {
-			vars[k] = v
-		}
-		vars[itemName] = x.record
+	if x.each != "" { // the name is reserved: nothing is hidden
+		x.vars[itemName] = x.record
+		defer delete(x.vars, itemName)
 	}
-	text, err := p.run(vars)
+	text, err := p.run(x.vars)
 	if err != nil {
 		x.err = under(err, "%s", field)
 	}

@@ -132,25 +132,3 @@ func (c Content) checkShape() error {
 	}
 	return checkVariables(c.Variables)
 }
-
-// Variant picks the language of the recipient: the best match of the list, the original when there is none.
-func (c Content) variant(preferred []string) int {
-	have := make([]language.Tag, len(c.Variants))
-	for i, v := range c.Variants {
-		have[i] = language.Make(v.Language)
-	}
-	want := make([]language.Tag, 0, len(preferred))
-	for _, p := range preferred {
-		if tag, err := language.Parse(p); err == nil {
-			want = append(want, tag)
-		}
-	}
-	if len(want) == 0 {
-		return 0
-	}
-	_, i, confidence := language.NewMatcher(have).Match(want...)
-	if confidence < language.Low {
-		return 0
-	}
-	return i
-}

@@ -25,30 +25,41 @@ func quotedPrintable(text string) []byte {
 
 func qpLine(out *bytes.Buffer, l string) {
 	const hex = "0123456789ABCDEF"
-	column := 0
+	column, start := 0, 0 // l[start:i] is plain and not written yet
 	for i := 0; i < len(l); i++ {
 		c := l[i]
 		last := i+1 == len(l)
-		encode := c != '\t' && (c < ' ' || c > '~') || c == '=' || last && (c == ' ' || c == '\t')
+		encode := !plainByte[c] || last && (c == ' ' || c == '\t')
 		n := 1
 		if encode {
 			n = 3
 		}
 		if most := lineSize - 1; column+n > most && !(last && column+n <= lineSize) {
+			out.WriteString(l[start:i])
 			out.WriteString("=\r\n") // a soft break takes the 76th place
-			column = 0
+			column, start = 0, i
 		}
-		if column == 0 && (c == '.' || strings.HasPrefix(l[i:], "From ")) {
+		if column == 0 && (c == '.' || c == 'F' && strings.HasPrefix(l[i:], "From ")) {
 			encode, n = true, 3
 		}
 		if encode {
+			out.WriteString(l[start:i])
 			out.Write([]byte{'=', hex[c>>4], hex[c&15]})
-		} else {
-			out.WriteByte(c)
+			start = i + 1
 		}
 		column += n
 	}
+	out.WriteString(l[start:])
 }
+
+// plainByte marks what stands for itself: printable ASCII but "=", and the tab.
+var plainByte = func() (t [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		t[c] = c != '='
+	}
+	t['\t'] = true
+	return t
+}()
 
 // canonical makes every line end CRLF and drops NUL. Broken UTF-8 becomes the replacement character, so that the charset is true.
 func canonical(text string) string {

@@ -10,6 +10,8 @@ func (w *page) whole(subject, preheader string, blocks []Block) string {
 	if w.rtl {
 		dir = "rtl"
 	}
+	const usual = 12 << 10
+	w.b.Grow(usual)
 	tag := w.l.tag.String() // a parsed tag: letters, digits and hyphens
 	w.raw(`<!DOCTYPE html>`, "\n", `<html lang="`, tag, `" dir="`, dir, `">`, "\n", `<head>`, "\n",
 		`<meta charset="utf-8">`, "\n",
@@ -47,7 +49,7 @@ func (w *page) whole(subject, preheader string, blocks []Block) string {
 // style holds what cannot stand in an element: the dark side and narrow screens. [data-ogsc] and [data-ogsb] are how the Outlook apps
 // mark their own dark mode.
 func (w *page) style() string {
-	rules := [][2]string{
+	rules := [...][2]string{
 		{".f", "background-color:" + w.dark.Frame + "!important"},
 		{".s", "background-color:" + w.dark.Surface + "!important"},
 		{".t", "background-color:" + w.dark.Tint + "!important"},
@@ -58,13 +60,18 @@ func (w *page) style() string {
 		{".b", "background-color:" + w.dark.Accent + "!important;color:" + w.dark.OnAccent + "!important"},
 	}
 	var b strings.Builder
+	b.Grow(2 << 10)
 	b.WriteString("<style>\n:root{color-scheme:light dark;supported-color-schemes:light dark}\n@media (prefers-color-scheme:dark){")
 	for _, r := range rules {
-		b.WriteString(r[0] + "{" + r[1] + "}")
+		for _, part := range [...]string{r[0], "{", r[1], "}"} {
+			b.WriteString(part)
+		}
 	}
 	b.WriteString("}\n@media (max-width:480px){.p{padding-left:20px!important;padding-right:20px!important}}\n</style>\n<style>\n") // a client that drops the second keeps the first
 	for _, r := range rules {
-		b.WriteString("[data-ogsc] " + r[0] + ",[data-ogsb] " + r[0] + "{" + r[1] + "}")
+		for _, part := range [...]string{"[data-ogsc] ", r[0], ",[data-ogsb] ", r[0], "{", r[1], "}"} {
+			b.WriteString(part)
+		}
 	}
 	b.WriteString("\n</style>\n")
 	return b.String()

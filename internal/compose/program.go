@@ -114,18 +114,14 @@ func compileSource(e *liquid.Engine, src string, m mode, s *scope) (*program, er
 	return p, nil
 }
 
-// run evaluates the program. The library panics on some inputs; a panic becomes an error here, and no error of it is passed on,
-// because its words may hold values.
+// run evaluates the program over variables that are the caller's own: it puts the meter beside them. The library panics on some
+// inputs; a panic becomes an error here, and no error of it is passed on, because its words may hold values.
 func (p *program) run(vars map[string]any) (text string, err error) {
 	if p.constant {
 		return p.text, nil
 	}
 	m := &meter{}
-	bindings := make(map[string]any, len(vars)+1)
-	for k, v := range vars {
-		bindings[k] = v
-	}
-	bindings["__m"] = m
+	vars["__m"] = m
 	defer func() {
 		if recover() != nil {
 			text, err = "", fault.New(fault.Invalid, "a merge field cannot be evaluated")
@@ -135,7 +131,7 @@ func (p *program) run(vars map[string]any) (text string, err error) {
 		}
 	}()
 	out := &capped{m: m}
-	if serr := p.template.FRender(out, bindings); serr != nil {
+	if serr := p.template.FRender(out, vars); serr != nil {
 		return "", m.explain(serr)
 	}
 	return out.b.String(), nil

@@ -32,7 +32,7 @@ func Render(v TemplateVersion, values Values, b Brand) (Rendered, error) {
 			return Rendered{}, err
 		}
 	}
-	n := c.content.variant(values.Languages)
+	n := c.pick(values.Languages)
 	cv, variant := c.variants[n], c.content.Variants[n]
 	vars, err := bind(c.declared, values, b)
 	if err != nil {

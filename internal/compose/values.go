@@ -46,7 +46,7 @@ func (Values) LogValue() slog.Value { return slog.StringValue("[sealed]") }
 func bind(declared map[string]Variable, v Values, b Brand) (map[string]any, error) {
 	flat := map[string]any{}
 	flatten("", v.Vars, flat, 0)
-	out := map[string]any{}
+	out := make(map[string]any, len(declared)+4)
 	size := 0
 	if len(flat) > maxValues {
 		return nil, fault.New(fault.TooLarge, "more than %d values", maxValues)
