@@ -4,6 +4,7 @@ CREATE TABLE send (
     id {{blob}} NOT NULL,
     purpose {{int}} NOT NULL,
     mail_class {{int}} NOT NULL,
+    bulk {{int}} NOT NULL,
     name {{blob}} NOT NULL,
     request {{blob}} NOT NULL,
     made_at {{int}} NOT NULL,

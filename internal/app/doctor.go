@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carepost/carepost/internal/api"
+	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/organisation"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// examine looks at what an administrator should know of, each finding with how to mend it.
+func (a *App) examine(ctx context.Context) []api.Finding {
+	var all []api.Finding
+	add := func(what string, err error, good, mend string) {
+		f := api.Finding{What: what, OK: err == nil, Text: good}
+		if err != nil {
+			f.Text, f.Mend = fault.Text(err), mend
+		}
+		all = append(all, f)
+	}
+	add("database", a.parts.Store.Check(ctx), string(a.parts.Store.Engine())+" answers and is whole", "restore the newest backup")
+	_, forked, err := a.parts.Ledger.CheckFork(ctx)
+	if err == nil && forked {
+		err = fault.New(fault.Conflict, "the database is behind what its ledger signed: it was restored")
+	}
+	add("ledger", err, "is what was signed", "carepost ledger reopen, when the restore was meant")
+	add("key ring", a.keysApart(), "on another volume than the data, readable by its owner only", "move the key folder to another volume")
+	add("key epoch", a.epochFresh(time.Now()), "begun within the last two days", "carepost key rotate; the server does so each night")
+	add("swap", swapOff(), "off, or none", "turn swap off or encrypt it: memory holds records")
+	add("disk", a.room(), "room for the database to grow", "free space on the data volume")
+	all = append(all, a.examineOrganisations(ctx)...)
+	return all
+}
+
+func (a *App) keysApart() error {
+	var data, keys unix.Stat_t
+	if err := unix.Stat(a.config.Data, &data); err != nil {
+		return fault.Wrap(fault.Invalid, err, "the data folder cannot be looked at")
+	}
+	if err := unix.Stat(a.config.Keys, &keys); err != nil {
+		return fault.Wrap(fault.Invalid, err, "the key folder cannot be looked at")
+	}
+	if data.Dev == keys.Dev {
+		return fault.New(fault.Invalid, "keys and data are on one volume: its image or backup gives both")
+	}
+	return nil
+}
+
+func (a *App) epochFresh(now time.Time) error {
+	epochs := a.parts.Ring.Epochs()
+	const stale = 48 * time.Hour
+	if newest := epochs[len(epochs)-1]; now.Sub(newest.Made) > stale {
+		return fault.New(fault.Invalid, "the newest epoch is %d days old: destroyed records are still in old backups", int(now.Sub(newest.Made).Hours()/24))
+	}
+	return nil
+}
+
+func swapOff() error {
+	raw, err := os.ReadFile("/proc/swaps")
+	if err != nil || strings.Count(strings.TrimSpace(string(raw)), "\n") == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "swap is on: records can be written to it")
+}
+
+func (a *App) room() error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(a.config.Data, &fs); err != nil {
+		return fault.Wrap(fault.Invalid, err, "the data volume cannot be looked at")
+	}
+	const least = 1 << 30
+	if free := fs.Bavail * uint64(fs.Bsize); free < least {
+		return fault.New(fault.Invalid, "%d MiB are left", free>>20)
+	}
+	return nil
+}
+
+// examineOrganisations looks whether each organisation can send at all: a domain, and a sender of the transactional class.
+func (a *App) examineOrganisations(ctx context.Context) []api.Finding {
+	var orgs []organisation.Summary
+	err := a.parts.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) (err error) {
+		orgs, err = a.parts.Organisations.All(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return []api.Finding{{What: "organisations", Text: fault.Text(err)}}
+	}
+	if len(orgs) == 0 {
+		return []api.Finding{{What: "organisations", Text: "there is none", Mend: "carepost init makes one"}}
+	}
+	var all []api.Finding
+	for _, o := range orgs {
+		f := api.Finding{What: o.Number.String(), OK: true, Text: "has a domain and a sender"}
+		err := a.parts.Store.Read(ctx, id.System(o.Number), func(ctx context.Context, tx *store.Tx) error {
+			_, err := a.parts.Organisations.SenderFor(ctx, tx, organisation.ClassTransactional)
+			return err
+		})
+		if err != nil {
+			f.OK, f.Text, f.Mend = false, fault.Text(err), "carepost domain add, then a sender"
+		}
+		all = append(all, f)
+	}
+	return all
+}

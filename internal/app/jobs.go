@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/intake"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// runner is what runs by itself while the program runs.
+type runner struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// jobs is the table of what runs by itself: name and function of its owner.
+func (a *App) jobs() []runner {
+	return []runner{
+		{"ledger", a.parts.Ledger.Run},
+		{"delivery", a.unforked(a.delivery.Run)},
+		{"audience", a.audience.Run},
+		{"imports", a.unforked(a.resumeImports)},
+		{"keys", a.every(time.Hour, a.rotateWhenDue)},
+		{"policies", a.every(time.Hour, a.parts.Ways.Prune)},
+	}
+}
+
+// unforked starts a job only when the database is the one that the ledger signed over: a restored one may have sent before what it
+// holds as unsent, until an operator reopens the ledger.
+func (a *App) unforked(run func(ctx context.Context) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			_, forked, err := a.parts.Ledger.CheckFork(ctx)
+			if err != nil {
+				return err
+			}
+			if !forked {
+				return run(ctx)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+func (a *App) every(d time.Duration, run func(ctx context.Context) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		t := time.NewTicker(d)
+		defer t.Stop()
+		for {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				slog.ErrorContext(ctx, "a periodic job failed; it runs again", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-t.C:
+			}
+		}
+	}
+}
+
+// rotateWhenDue begins a new epoch once a night.
+func (a *App) rotateWhenDue(ctx context.Context) error {
+	now := time.Now()
+	if !a.parts.Ring.Due(now) {
+		return nil
+	}
+	r, err := a.parts.Keys.Rotate(ctx, now)
+	if err == nil {
+		slog.InfoContext(ctx, "a new key epoch began", "epoch", r.Epoch, "rewrapped", r.Rewrapped, "destroyed", r.Destroyed)
+	}
+	return err
+}
+
+// resumeImports goes on with imports that a stop or a crash cut short.
+func (a *App) resumeImports(ctx context.Context) error {
+	for _, org := range a.organisations(ctx) {
+		scope := id.System(org)
+		var all []intake.Import
+		err := a.parts.Store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) (err error) {
+			const newest = 100
+			all, err = a.parts.Intake.Imports(ctx, tx, newest)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, imp := range all {
+			if imp.State != intake.StateReading && imp.State != intake.StateApplying {
+				continue
+			}
+			if _, err := a.parts.Intake.Resume(ctx, scope, imp.ID, nil); err != nil && ctx.Err() == nil {
+				slog.ErrorContext(ctx, "an import could not be resumed", "import", imp.ID, "error", err)
+			}
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// organisations lists the numbers of all organisations; an error is logged by whoever needs the list next.
+func (a *App) organisations(ctx context.Context) (all []id.Organisation) {
+	err := a.parts.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
+		orgs, err := a.parts.Organisations.All(ctx, tx)
+		for _, o := range orgs {
+			all = append(all, o.Number)
+		}
+		return err
+	})
+	if err != nil {
+		slog.ErrorContext(ctx, "the organisations could not be listed", "error", err)
+	}
+	return all
+}
+
+// RunLedger numbers and signs while a command works on an installation that nobody serves.
+func (a *App) RunLedger(ctx context.Context) error { return a.parts.Ledger.Run(ctx) }

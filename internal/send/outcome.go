@@ -1,0 +1,65 @@
+package send
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/carepost/carepost/internal/bounce"
+	"github.com/carepost/carepost/internal/delivery"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// ends maps how a delivery ended to where the message stands.
+var ends = map[delivery.End]State{
+	delivery.Accepted: Accepted, delivery.Bounced: Bounced, delivery.Expired: Expired, delivery.Held: Held,
+	delivery.InDoubt: InDoubt, delivery.Cancelled: Cancelled, delivery.Refused: Refused,
+}
+
+// Outcome hears what happened to messages, in the transaction that writes it.
+func (s *Sends) Outcome(ctx context.Context, tx *store.Tx, outcomes []delivery.Outcome) error {
+	for _, o := range outcomes {
+		if err := s.outcome(ctx, tx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sends) outcome(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
+	if o.End == delivery.Deferred {
+		if _, err := tx.Exec(ctx, deferMessage, o.Attempt, tx.Organisation(), o.Message); err != nil {
+			return fmt.Errorf("note that %s was put off: %w", o.Message, err)
+		}
+		return nil
+	}
+	if _, err := tx.Exec(ctx, endMessage, ends[o.End], o.Attempt, store.Millis(tx.Now), tx.Organisation(), o.Message); err != nil {
+		return fmt.Errorf("end %s: %w", o.Message, err)
+	}
+	if o.Suppress && !o.Person.IsZero() {
+		if err := s.unproven(ctx, tx, o); err != nil {
+			return err
+		}
+	}
+	return s.happened(ctx, tx, o)
+}
+
+// happened tells the person's events, which rules can ask for.
+func (s *Sends) happened(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
+	kind := map[delivery.End]string{delivery.Accepted: "email.accepted", delivery.Bounced: "email.bounced"}[o.End]
+	if kind == "" || o.Person.IsZero() {
+		return nil
+	}
+	e := people.Event{ID: id.New[id.Event](), Kind: kind, At: tx.Now, Source: people.SourceStaff, Key: o.Message.String(), Machine: true}
+	return s.people.AddEvents(ctx, tx, o.Person, []people.Event{e})
+}
+
+// unproven suppresses the address that a receiver called gone. Only what is said of the recipient does that; a policy, a reputation or
+// a full mailbox never does.
+func (s *Sends) unproven(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
+	if o.Class != bounce.HardBounce {
+		return nil
+	}
+	return s.suppress(ctx, tx, o)
+}

@@ -1,0 +1,196 @@
+package send
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/carepost/carepost/internal/compose"
+	"github.com/carepost/carepost/internal/consent"
+	"github.com/carepost/carepost/internal/delivery"
+	"github.com/carepost/carepost/internal/gate"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// address gives the contact point to write to: the one that a request for confidential communications names (45 CFR 164.522(b)), else
+// the preferred one that can be used. A zero Normal says that there is none. Whether it may be used is the gate's to say.
+func (s *Sends) address(ctx context.Context, tx *store.Tx, p people.Person) (people.ContactPoint, error) {
+	record, err := s.consents.Of(ctx, tx, p.ID)
+	if err != nil {
+		return people.ContactPoint{}, fmt.Errorf("read what %s asked for: %w", p.ID, err)
+	}
+	return choose(p.Core.Contacts, record.Confidential), nil
+}
+
+func choose(all []people.ContactPoint, requests []consent.Confidential) people.ContactPoint {
+	var mails []people.ContactPoint
+	for _, c := range all {
+		if c.Channel == people.ChannelEmail && c.State != people.ContactInvalid && c.State != people.ContactOld && c.Normal != "" {
+			mails = append(mails, c)
+		}
+	}
+	for _, r := range requests {
+		if i := slices.IndexFunc(mails, func(c people.ContactPoint) bool { return c.ID == r.Contact }); r.Status == consent.InForce && i >= 0 {
+			return mails[i]
+		}
+	}
+	if len(mails) == 0 {
+		return people.ContactPoint{}
+	}
+	return slices.MinFunc(mails, func(a, b people.ContactPoint) int {
+		if a.State != b.State {
+			return int(a.State) - int(b.State)
+		}
+		return rank(a) - rank(b)
+	})
+}
+
+// rank orders contact points: 1 is preferred, and one without a rank comes last (FHIR ContactPoint.rank).
+func rank(c people.ContactPoint) int {
+	const none = 1 << 20
+	if c.Rank == 0 {
+		return none
+	}
+	return c.Rank
+}
+
+// draftOf makes a draft outside of a delivery: nothing is known of a way yet.
+func (s *Sends) draftOf(ctx context.Context, tx *store.Tx, r Request, p people.Person, m id.Message, given map[string]any) (*draft, error) {
+	org, err := s.organisations.Get(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	d := &draft{item: delivery.Item{Message: m, Person: p.ID}, request: r, person: p, brand: compose.BrandOf(org), now: tx.Now}
+	if d.key, err = s.people.Key(ctx, tx, p.ID); err != nil {
+		return nil, err
+	}
+	if d.policy, err = s.organisations.Policy(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := s.declared(ctx, tx, d); err != nil {
+		return nil, err
+	}
+	d.values = s.valuesOf(tx.Organisation(), p, m, given)
+	return d, nil
+}
+
+// declared finds what a draft's request names, and the address.
+func (s *Sends) declared(ctx context.Context, tx *store.Tx, d *draft) (err error) {
+	if d.sender, err = s.organisations.Sender(ctx, tx, d.request.Sender); err != nil {
+		return err
+	}
+	if d.version, err = s.templates.Version(ctx, tx, d.request.Template, d.request.Version); err != nil {
+		return err
+	}
+	d.to, err = s.address(ctx, tx, d.person)
+	return err
+}
+
+// Values gives what a template may say about a person, for a preview of the template.
+func (s *Sends) Values(ctx context.Context, tx *store.Tx, person id.Person) (compose.Values, error) {
+	p, err := s.people.Get(ctx, tx, person)
+	if err != nil {
+		return compose.Values{}, err
+	}
+	return s.valuesOf(tx.Organisation(), p, id.Message{}, nil), nil
+}
+
+// Preview asks the gate about people as if a message were about to leave to each, in one snapshot; nothing is stored and nothing leaves.
+// The way to a domain is looked up as for a real message, outside the snapshot.
+func (s *Sends) Preview(ctx context.Context, scope id.Scope, r Request, to []id.Person, given map[string]any) ([]gate.Decision, error) {
+	drafts, err := s.previews(ctx, scope, r, to, given)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range drafts {
+		if d.to.Normal != "" {
+			d.item.Way = s.ways.Resolve(ctx, scope.Organisation, domainOf(d.to.Normal))
+		}
+	}
+	decisions := make([]gate.Decision, len(drafts))
+	err = s.store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
+		for i, d := range drafts {
+			if err := s.decide(ctx, tx, d); err != nil {
+				return err
+			}
+			decisions[i] = d.decision
+		}
+		return nil
+	})
+	return decisions, err
+}
+
+func (s *Sends) previews(ctx context.Context, scope id.Scope, r Request, to []id.Person, given map[string]any) (drafts []*draft, err error) {
+	err = s.store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
+		if err := s.check(ctx, tx, &r); err != nil {
+			return err
+		}
+		persons, err := s.people.GetAll(ctx, tx, to)
+		if err != nil {
+			return err
+		}
+		for _, p := range persons {
+			d, err := s.draftOf(ctx, tx, r, p, id.New[id.Message](), given)
+			if err != nil {
+				return err
+			}
+			drafts = append(drafts, d)
+		}
+		return nil
+	})
+	return drafts, err
+}
+
+// facts has the gate's facts gathered for a draft.
+func (s *Sends) facts(ctx context.Context, tx *store.Tx, d *draft) (gate.Facts, error) {
+	bulk, err := s.bulkWeek(ctx, tx, d.person.ID, d.now)
+	if err != nil {
+		return gate.Facts{}, err
+	}
+	return s.gatherer.Gather(ctx, tx, gate.Ask{
+		Message: d.message(), Person: d.person.ID, Contact: d.to.ID, Way: d.item.Way, Contacts: gate.Contacts{BulkWeek: bulk},
+	})
+}
+
+// message gives what the gate asks of the message itself: what was declared, and what its making found out.
+func (d *draft) message() gate.Message {
+	r := d.request
+	return gate.Message{
+		ID: d.item.Message, Channel: people.ChannelEmail, Purpose: r.Purpose, Payer: r.Payer, Class: r.Class, Topic: r.Topic, Bulk: r.Bulk,
+		Urgent: r.Urgent, Safety: r.Safety, PHI: !r.NoPHI, SelectedByHealth: r.SelectedByHealth, Sensitive: r.Sensitive, Fundraising: r.Fundraising,
+		Demand: r.Demand, Findings: gate.FindingsOf(d.rendered.Findings),
+		Elements: gate.ElementsOf(r.Class, d.values.Links, d.brand, d.rendered),
+	}
+}
+
+// bulkWeek counts the bulk messages of the last 7 days to a person, all departments together.
+func (s *Sends) bulkWeek(ctx context.Context, tx *store.Tx, person id.Person, now time.Time) (n int, err error) {
+	err = tx.QueryRow(ctx, countBulk, tx.Organisation(), person, store.Millis(now.AddDate(0, 0, -7))).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count what %s got this week: %w", person, err)
+	}
+	return n, nil
+}
+
+// suppress stops mail to an address that its receiver called gone: until somebody finds another way to reach the person.
+func (s *Sends) suppress(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
+	p, err := s.people.Get(ctx, tx, o.Person)
+	if err != nil {
+		return err
+	}
+	to, err := s.address(ctx, tx, p)
+	if err != nil || to.Normal == "" {
+		return err
+	}
+	if err := s.people.SetContactState(ctx, tx, o.Person, to.ID, people.ContactUnproven); err != nil {
+		return err
+	}
+	_, err = s.consents.Suppress(ctx, tx, consent.Suppression{
+		Row: consent.Row{Person: o.Person}, Scope: consent.ScopeAddress, Channel: people.ChannelEmail, Address: to.Normal, Covers: consent.CoversAddress,
+		Reason: "bounced", Rule: o.Rule, Evidence: consent.Evidence{How: "event"},
+	})
+	return err
+}

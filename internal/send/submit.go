@@ -1,0 +1,207 @@
+package send
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/carepost/carepost/internal/delivery"
+	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/gate"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/organisation"
+	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/seal"
+	"github.com/carepost/carepost/internal/store"
+)
+
+// MaxRecipients is how many recipients one Submit takes: they are one transaction.
+const MaxRecipients = 1000
+
+// typicalSize is the size of a message that was not rendered yet, in bytes.
+const typicalSize = 12 << 10
+
+// Open stores a request as a send, under an id of the caller's: the same id again is the same send, so that a caller who did not hear
+// the answer may repeat it.
+func (s *Sends) Open(ctx context.Context, tx *store.Tx, sid id.Send, r Request) error {
+	if err := s.check(ctx, tx, &r); err != nil {
+		return err
+	}
+	request, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write the request of %s: %w", sid, err)
+	}
+	name, err := s.keys.Seal(ctx, tx, seal.PurposeSetting, sendCell("name", sid), []byte(r.Name))
+	if err != nil {
+		return fmt.Errorf("seal the name of %s: %w", sid, err)
+	}
+	sealed, err := s.keys.Seal(ctx, tx, seal.PurposeSetting, sendCell("request", sid), request)
+	if err != nil {
+		return fmt.Errorf("seal the request of %s: %w", sid, err)
+	}
+	n, err := tx.Exec(ctx, insertSend, tx.Organisation(), sid, r.Purpose, r.Class, r.Bulk, name, sealed, store.Millis(tx.Now))
+	if err != nil {
+		return fmt.Errorf("store %s: %w", sid, err)
+	}
+	if n == 0 {
+		return nil
+	}
+	return s.note(ctx, tx, ledger.ActSubmit, r.Purpose, sid, ledger.Detail{"change": "opened", "template": r.Template.String(), "version": strconv.Itoa(r.Version)})
+}
+
+// check refuses what could never be sent, before anything is stored. What the law says of a recipient is the gate's to say, later.
+func (s *Sends) check(ctx context.Context, tx *store.Tx, r *Request) error {
+	switch {
+	case strings.TrimSpace(r.Name) == "":
+		return fault.New(fault.Invalid, "a send has a name that staff know").At("name")
+	case r.Purpose == ledger.PurposeNone || !r.Purpose.Known():
+		return fault.New(fault.Invalid, "the purpose is not declared").At("purpose").Hint("it is one of treatment, payment, operations, refill, fundraising, marketing, service")
+	case r.Class != organisation.ClassTransactional && r.Class != organisation.ClassCommercial:
+		return fault.New(fault.Invalid, "the mail class is not declared").At("class").Hint("it is transactional or commercial; it is never guessed from the purpose")
+	case r.Payer.Who == gate.PayerUndeclared:
+		return fault.New(fault.Invalid, "it is not declared who pays for the message").At("payer").Hint("self, or third-party with its remuneration")
+	}
+	sender, err := s.organisations.Sender(ctx, tx, r.Sender)
+	if err != nil {
+		return err
+	}
+	if sender.Class != r.Class {
+		return fault.New(fault.Invalid, "the sender identity is for %s mail", sender.Class).At("sender").Hint("choose a sender of the class %s: its reputation is apart", r.Class)
+	}
+	version, err := s.templates.Version(ctx, tx, r.Template, r.Version)
+	if err != nil {
+		return err
+	}
+	if version.Purpose != r.Purpose || version.Class != r.Class {
+		return fault.New(fault.Invalid, "the template is declared for the purpose %s and the class %s", version.Purpose, version.Class).At("template").
+			Hint("declare the same for the send, or choose another template")
+	}
+	r.Version = version.Number
+	return nil
+}
+
+// Submit hands in messages of an open send: one durable row per recipient, in the caller's transaction; acknowledged only when that is
+// committed. A person who has a message of this send already is passed over. It asks no DNS and no gate.
+func (s *Sends) Submit(ctx context.Context, tx *store.Tx, sid id.Send, to []Recipient) (taken []id.Message, err error) {
+	if len(to) > MaxRecipients {
+		return nil, fault.New(fault.TooLarge, "more than %d recipients at once", MaxRecipients).At("recipients").Hint("hand them in by parts of the same send")
+	}
+	r, err := s.request(ctx, tx, sid)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]id.Person, len(to))
+	for i, t := range to {
+		ids[i] = t.Person
+	}
+	persons, err := s.people.GetAll(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.people.Keys(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range persons {
+		m, fresh, err := s.submitOne(ctx, tx, sid, r, p, keys[p.ID], to[i].Values)
+		if err != nil {
+			return nil, err
+		}
+		if fresh {
+			taken = append(taken, m)
+		}
+	}
+	if len(taken) == 0 {
+		return nil, nil
+	}
+	return taken, s.note(ctx, tx, ledger.ActSubmit, r.Purpose, sid, ledger.Detail{"messages": strconv.Itoa(len(taken))})
+}
+
+func (s *Sends) submitOne(ctx context.Context, tx *store.Tx, sid id.Send, r Request, p people.Person, key seal.Key, values map[string]any) (id.Message, bool, error) {
+	m := id.New[id.Message]()
+	vars, err := json.Marshal(values)
+	if err != nil {
+		return m, false, fault.Wrap(fault.Invalid, err, "the values are not plain").At("values")
+	}
+	sealed, err := key.Seal(messageCell("vars", m), vars)
+	if err != nil {
+		return m, false, fmt.Errorf("seal the values of %s: %w", m, err)
+	}
+	n, err := tx.Exec(ctx, insertMessage, tx.Organisation(), m, sid, p.ID, Waiting, store.Millis(tx.Now), sealed)
+	if err != nil {
+		return m, false, fmt.Errorf("store %s: %w", m, err)
+	}
+	if n == 0 {
+		return m, false, nil
+	}
+	to, err := s.address(ctx, tx, p)
+	if err != nil {
+		return m, false, err
+	}
+	if to.Normal == "" {
+		// Nothing can be queued for somebody without an address; the gate says so at once, with every other reason there is.
+		return m, true, s.decideNow(ctx, tx, sid, p, m, values)
+	}
+	return m, true, s.enqueue(ctx, tx, r, m, p.ID, to)
+}
+
+func (s *Sends) enqueue(ctx context.Context, tx *store.Tx, r Request, m id.Message, p id.Person, to people.ContactPoint) error {
+	return s.queue(ctx, tx, delivery.Row{
+		Message: m, Person: p, Purpose: r.Purpose, Domain: domainOf(to.Normal), Kind: kindOf(r), Size: typicalSize, Expires: r.Expires,
+	})
+}
+
+// kindOf gives the kind of delivery: what is doubtful is sent again for care and never for marketing.
+func kindOf(r Request) delivery.Kind {
+	switch {
+	case r.Purpose == ledger.PurposeService:
+		return delivery.Service
+	case r.Class == organisation.ClassCommercial || r.Purpose == ledger.PurposeMarketing || r.Purpose == ledger.PurposeFundraising:
+		return delivery.Marketing
+	}
+	return delivery.Care
+}
+
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+// request reads a send's request back.
+func (s *Sends) request(ctx context.Context, tx *store.Tx, sid id.Send) (Request, error) {
+	r, _, err := s.stored(ctx, tx, sid)
+	return r, err
+}
+
+func (s *Sends) stored(ctx context.Context, tx *store.Tx, sid id.Send) (r Request, made time.Time, err error) {
+	var name, sealed []byte
+	var ms int64
+	if err := tx.QueryRow(ctx, selectSend, tx.Organisation(), sid).Scan(&name, &sealed, &ms); err != nil {
+		return r, made, missing(err, "there is no such send")
+	}
+	raw, err := s.keys.Open(ctx, tx, sendCell("request", sid), sealed)
+	if err != nil {
+		return r, made, fmt.Errorf("open the request of %s: %w", sid, err)
+	}
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return r, made, fmt.Errorf("read the request of %s: %w", sid, err)
+	}
+	return r, store.Time(ms), nil
+}
+
+func (s *Sends) note(ctx context.Context, tx *store.Tx, act ledger.Act, p ledger.Purpose, sid id.Send, d ledger.Detail) error {
+	key, err := s.keys.Month(ctx, tx, seal.PurposeLedger)
+	if err != nil {
+		return fmt.Errorf("key for a ledger entry: %w", err)
+	}
+	return s.ledger.Append(ctx, tx, ledger.Entry{Act: act, Purpose: p, Object: sid.UUID(), Detail: d}, key)
+}
+
+func sendCell(column string, sid id.Send) seal.Cell {
+	return seal.Cell{Table: "send", Column: column, Row: sid[:]}
+}
+
+func messageCell(column string, m id.Message) seal.Cell {
+	return seal.Cell{Table: "message", Column: column, Row: m[:]}
+}
