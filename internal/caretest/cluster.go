@@ -202,7 +202,7 @@ func (c *cluster) makeTemplate() error {
 
 // as makes a command that runs as the cluster's user and holds no file of this process.
 func (c *cluster) as(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
+	cmd := exec.CommandContext(context.Background(), name, args...) //nolint:gosec // G204: PostgreSQL's own programs, mkdir and sh
 	cmd.Dir = c.dir
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.cred}

@@ -144,7 +144,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		return nil
 	})
 	if ctx.Err() != nil {
-		return nil // stopped before it began
+		return nil //nolint:nilerr // stopped before it began
 	}
 	if err != nil {
 		return fmt.Errorf("add the periodic jobs: %w", err)
@@ -173,7 +173,7 @@ func claim(ctx context.Context, tx *store.Tx, c Claim, kind string) (list []row,
 	if err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	for rows.Next() {
 		var r row
 		if err := rows.Scan(&r.key.Organisation, &r.key.ID, &r.attempt, &r.sealed); err != nil {
@@ -288,7 +288,7 @@ func (q *Queue) List(ctx context.Context, tx *store.Tx, after id.Job, limit int)
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	for rows.Next() {
 		var s Status
 		var state int

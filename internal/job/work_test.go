@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -63,10 +64,10 @@ func claim(ctx context.Context, tx *store.Tx, c job.Claim) (list []work, err err
 func settle(ctx context.Context, tx *store.Tx, done []job.Outcome[work, string]) (held int, err error) {
 	for _, o := range done {
 		var n int64
-		switch o.Err {
-		case nil:
+		switch {
+		case o.Err == nil:
 			n, err = tx.Exec(ctx, doneWork, tx.Organisation(), o.Work.key.ID, o.Lease)
-		case job.ErrReleased:
+		case errors.Is(o.Err, job.ErrReleased):
 			n, err = tx.Exec(ctx, releaseWork, store.Millis(tx.Now), tx.Organisation(), o.Work.key.ID, o.Lease)
 		default:
 			n, err = tx.Exec(ctx, againWork, store.Millis(tx.Now), tx.Organisation(), o.Work.key.ID, o.Lease)

@@ -168,7 +168,7 @@ func integrity(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "the database file cannot be read")
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	faults := 0
 	for rows.Next() && faults < maxIntegrityLines {
 		var line string

@@ -107,7 +107,7 @@ func (e *exporter) table(ctx context.Context, tx *Tx, name string) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	columns, err := rows.Columns()
 	if err != nil {
 		return err

@@ -117,7 +117,7 @@ func (s *Store) applied(ctx context.Context, conn *sql.Conn) (list []migration, 
 	if err != nil {
 		return nil, fmt.Errorf("read the schema's state: %w", s.fault(err))
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	for rows.Next() {
 		var m migration
 		if err := rows.Scan(&m.number, &m.name, &m.sum); err != nil {
@@ -182,9 +182,10 @@ func SchemaSum() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	h := sha256.New()
+	var text strings.Builder
 	for _, m := range all {
-		fmt.Fprintf(h, "%s %s\n", m.name, m.sum)
+		text.WriteString(m.name + " " + m.sum + "\n")
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	sum := sha256.Sum256([]byte(text.String()))
+	return hex.EncodeToString(sum[:]), nil
 }

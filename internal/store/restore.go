@@ -218,12 +218,8 @@ func (im *importer) table(ctx context.Context, name string, columns []string) er
 	if !slices.Contains(im.known, name) {
 		return fault.New(fault.Invalid, "the export has a table that this version does not know")
 	}
-	rows, err := im.tx.QueryContext(ctx, "select * from "+name+" limit 0")
+	have, err := im.columnsOf(ctx, name)
 	if err != nil {
-		return im.store.fault(err)
-	}
-	have, err := rows.Columns()
-	if err = errors.Join(err, rows.Close(), rows.Err()); err != nil {
 		return im.store.fault(err)
 	}
 	for _, c := range columns {
@@ -235,6 +231,17 @@ func (im *importer) table(ctx context.Context, name string, columns []string) er
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
 	im.insert = "insert into " + name + " (" + strings.Join(columns, ", ") + ") values (" + marks + ")"
 	return nil
+}
+
+// columnsOf gives the columns of a table of this schema.
+func (im *importer) columnsOf(ctx context.Context, table string) ([]string, error) {
+	rows, err := im.tx.QueryContext(ctx, "select * from "+table+" limit 0") //nolint:gosec // G202: one of im.known
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says it
+	columns, err := rows.Columns()
+	return columns, errors.Join(err, rows.Err())
 }
 
 func (im *importer) row(ctx context.Context, values []any) error {

@@ -144,19 +144,19 @@ func TestOneOpenQueryAtATime(t *testing.T) {
 		must(t, st.Write(t.Context(), scope, add(2)))
 		for _, run := range []func(ctx context.Context, scope id.Scope, fn func(ctx context.Context, tx *store.Tx) error) error{st.Write, st.Read} {
 			err := run(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
-				rows, err := tx.Query(ctx, `select id from thing`)
+				rows, err := tx.Query(ctx, `select id from thing`) //nolint:rowserrcheck // closed early on purpose
 				if err != nil {
 					return err
 				}
 				rows.Next()
-				_, err = tx.Query(ctx, `select text from thing`) //nolint:sqlclosecheck // it must fail
-				return errors.Join(err, rows.Close())
+				_, err = tx.Query(ctx, `select text from thing`) //nolint:sqlclosecheck,rowserrcheck // it must fail
+				return errors.Join(err, rows.Close())            //nolint:sqlclosecheck // not at the end: before it
 			})
 			if err == nil {
 				t.Error("a second query was let through")
 			}
 			err = run(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
-				_, err := tx.Query(ctx, `select id from thing`) //nolint:sqlclosecheck // left open on purpose
+				_, err := tx.Query(ctx, `select id from thing`) //nolint:sqlclosecheck,rowserrcheck // left open on purpose
 				return err
 			})
 			if err == nil {

@@ -169,8 +169,9 @@ func (g *group) run(r *request) error {
 		}
 		g.began = time.Now()
 	}
-	if r.err = context.Cause(r.ctx); r.err != nil {
-		return nil
+	if r.ctx.Err() != nil {
+		r.err = context.Cause(r.ctx)
+		return nil //nolint:nilerr // the closure's error, not the group's
 	}
 	if err := w.exec(sqlSave); err != nil {
 		return fmt.Errorf("begin a closure: %w", err)
