@@ -146,7 +146,11 @@ func judge(res smtpclient.Result, group string) bounce.Verdict {
 
 // farewell tells whether a reply at MAIL is the receiver ending a connection that it served: not about the message, nor a reason to pause.
 func farewell(res smtpclient.Result, sent int) bool {
-	return sent > 0 && res.Reply.Stage == smtpclient.StageMail && res.Reply.Code == 421 && !strings.HasPrefix(res.Reply.Enhanced, "4.7.")
+	if sent == 0 || res.Reply.Stage != smtpclient.StageMail || res.Reply.Code != 421 {
+		return false
+	}
+	text := strings.ToLower(res.Reply.Text)
+	return !strings.HasPrefix(res.Reply.Enhanced, "4.7.") || strings.Contains(text, "connection") && strings.Contains(text, "messages")
 }
 
 // shown gives what a connection showed in the words of tlspolicy.

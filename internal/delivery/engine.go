@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/smtpclient"
@@ -112,9 +113,17 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// begin makes the key of lane numbers and, where this process alone owns the table, takes over what an earlier one left.
+// begin makes the key of lane numbers and, where this process alone owns the table, takes over what an earlier one left. After a restore
+// nothing runs until the ledger is reopened: an older database would send again what was sent since.
 func (e *Engine) begin(ctx context.Context) error {
-	err := e.o.Store.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
+	_, forked, err := e.o.Ledger.CheckFork(ctx)
+	if err != nil {
+		return fmt.Errorf("ask the ledger whether it was restored: %w", err)
+	}
+	if forked {
+		return fault.New(fault.Conflict, "the database was restored and its ledger is not reopened").Hint("run carepost ledger reopen")
+	}
+	err = e.o.Store.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
 		_, err := e.o.Keys.Blind(ctx, tx, laneKind, "")
 		return err
 	})

@@ -54,8 +54,8 @@ func entries(t *testing.T, k *kit, m id.Message, want ...ledger.Act) {
 	var got []ledger.Act
 	err := k.st.Read(t.Context(), id.System(1), func(ctx context.Context, tx *store.Tx) error {
 		page, err := k.led.Of(ctx, tx, m.UUID(), ledger.Query{})
-		for _, r := range page.Records {
-			got = append(got, r.Leaf.Act)
+		for _, r := range page.Records { // the newest first
+			got = append([]ledger.Act{r.Leaf.Act}, got...)
 		}
 		return err
 	})

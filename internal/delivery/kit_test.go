@@ -94,7 +94,9 @@ type dialogue struct {
 	r    *bufio.Reader
 	w    *bufio.Writer
 	tls  bool
+	from bool
 	to   string
+	good bool // the last answer
 	done chan struct{}
 }
 
@@ -136,6 +138,7 @@ func (d *dialogue) say(verb, line, usual string) bool {
 		<-d.done
 		return false
 	}
+	d.good = usual[0] < '4'
 	_, _ = d.w.WriteString(usual + "\r\n")
 	if d.r.Buffered() == 0 || strings.HasPrefix(usual, "421") {
 		if d.w.Flush() != nil {
@@ -169,10 +172,24 @@ func (d *dialogue) command() bool {
 		}
 		d.c, d.r, d.w, d.tls = t, bufio.NewReader(t), bufio.NewWriter(t), true
 		return true
+	case "MAIL":
+		ok := d.say(verb, line, "250 2.1.0 ok")
+		d.from, d.to = d.good, ""
+		return ok
 	case "RCPT":
-		d.to = line[strings.IndexByte(line, '<')+1 : strings.IndexByte(line, '>')]
+		if !d.from {
+			return d.say("", line, "503 5.5.1 MAIL first")
+		}
+		ok := d.say(verb, line, "250 2.1.5 ok")
+		if d.good {
+			d.to = line[strings.IndexByte(line, '<')+1 : strings.IndexByte(line, '>')]
+		}
+		return ok
 	case "DATA":
-		return d.say(verb, line, "354 go on") && d.data()
+		if d.to == "" {
+			return d.say("", line, "503 5.5.1 no recipient")
+		}
+		return d.say(verb, line, "354 go on") && (!d.good || d.data())
 	case "QUIT":
 		d.say(verb, line, "221 bye")
 		return false
@@ -192,6 +209,7 @@ func (d *dialogue) data() bool {
 		}
 		b.WriteString(strings.TrimPrefix(line, "."))
 	}
+	d.from = false
 	m := mail{to: d.to, data: b.String(), tls: d.tls, conn: d.n}
 	if i := strings.Index(m.data, "Message-ID: <"); i >= 0 {
 		m.id, _, _ = strings.Cut(m.data[i+13:], ">")

@@ -86,7 +86,7 @@ func (w *worker) parked() bool {
 func (w *worker) full() bool {
 	limit := 0
 	w.d.shape(w.lane, func(s *shape, _ time.Time) { limit = s.now.messages })
-	return limit > 0 && w.conn.Sent() >= limit
+	return limit > 0 && w.conn.Sent()+len(w.sent) >= limit // what is in hand has no dot yet
 }
 
 func (w *worker) hangUp() {
