@@ -37,13 +37,13 @@ func (r *run[W, R]) watchLeases(ctx context.Context) {
 	}
 }
 
-// renew asks for a new end for all that has passed half of its lease.
+// renew asks for a new end for all that has passed a third of its lease.
 func (r *run[W, R]) renew(ctx context.Context) {
 	begin := time.Now()
 	byOrganisation := map[id.Organisation][]*held[W]{}
 	r.mu.Lock()
 	for _, h := range r.held {
-		if h.ends.Sub(begin) < r.lease/2 {
+		if h.ends.Sub(begin) < r.lease*2/3 {
 			byOrganisation[h.key.Organisation] = append(byOrganisation[h.key.Organisation], h)
 		}
 	}
