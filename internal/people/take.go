@@ -30,7 +30,9 @@ func (b *batch) takeFact(m *member, source string, r *FactRecord) (bool, error) 
 			b.applied.Same++
 			return false, nil
 		}
-		carry(cur.record, r)
+		if holder == m {
+			carry(cur.record, r)
+		}
 		cur.ended = true
 		delete(holder.byResource, n)
 		holder.touch(cur.record)
