@@ -37,3 +37,11 @@ func BenchmarkBytes(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkCompile(b *testing.B) {
+	for b.Loop() {
+		if _, err := compose.NewVersion(everything(), 1, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -181,3 +181,29 @@ func TestLintOfForeignHTML(t *testing.T) {
 		})
 	}
 }
+
+func TestLintOfAForeignMessage(t *testing.T) {
+	all := compose.LintForeign("Re: your chemotherapy", " ", `<img src="https://t.example.net/o.gif" width="1">`, organisation.ClassTransactional, brand().Hosts)
+	for code, severity := range map[compose.FindingCode]compose.Severity{
+		compose.FindSubjectClinical: compose.SeverityBlock, compose.FindSubjectReply: compose.SeverityWarn, compose.FindTextMissing: compose.SeverityWarn,
+		compose.FindTracker: compose.SeverityBlock, compose.FindAltMissing: compose.SeverityWarn,
+	} {
+		if got := find(all, code); got != severity {
+			t.Errorf("%s is %v, want %v", code, got, severity)
+		}
+	}
+	if all := compose.LintForeign("Your visit", "Hello", "<p>Hello</p>", organisation.ClassTransactional, nil); len(all) != 0 {
+		t.Errorf("a plain message: %v", all)
+	}
+}
+
+func FuzzLintForeign(f *testing.F) {
+	f.Add("Re: x", "text", `<img src=//a.example style="background:url(http://b.example/x)"><a href='javascript:x'>`)
+	f.Fuzz(func(t *testing.T, subject, text, source string) {
+		for _, found := range compose.LintForeign(subject, text, source, organisation.ClassCommercial, []string{"a.example"}) {
+			if found.Code == "" || found.Severity == 0 || found.Text == "" {
+				t.Errorf("%+v", found)
+			}
+		}
+	})
+}

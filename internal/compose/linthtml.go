@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/html"
+
+	"github.com/carepost/carepost/internal/organisation"
 )
 
 // trackers are hosts whose whole business is to learn who reads what. 45 CFR 164.502(a): what they learn of a patient is a disclosure.
@@ -19,6 +21,22 @@ var (
 	tiny      = regexp.MustCompile(`(?i)(^|[;\s])(width|height)\s*:\s*[01](px)?\s*(;|$|!)`)
 	remoteURL = regexp.MustCompile(`(?i)url\(\s*['"]?\s*(https?:)?//([^/'")\s:]+)`)
 )
+
+// LintForeign judges a whole message that compose did not write. A clinical word in its subject counts as merged: nobody says that it
+// is a topic.
+func LintForeign(subject, text, source string, class organisation.Class, hosts []string) []Finding {
+	out := lintSubject(subject, class)
+	if len(clinicalWords(subject)) > 0 {
+		out = append(out, Finding{FindSubjectClinical, SeverityBlock, "subject", "the subject names a condition or a drug", "45 CFR 164.530(c)"})
+	}
+	if endToEnd.MatchString(text) && encryption.MatchString(text) {
+		out = append(out, claimFinding)
+	}
+	if strings.TrimSpace(text) == "" {
+		out = append(out, Finding{FindTextMissing, SeverityWarn, "text", "there is no plain text", ""})
+	}
+	return append(out, LintHTML(source, hosts)...)
+}
 
 // LintHTML judges HTML that compose did not write: a message handed in at the gateway or by the API. It looks at what is fetched and
 // what is linked; it does not mend anything.
