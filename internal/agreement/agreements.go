@@ -129,7 +129,7 @@ func (r *Agreements) read(ctx context.Context, tx *store.Tx) ([]Agreement, error
 	if err != nil {
 		return nil, fmt.Errorf("read agreements: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	var list []Agreement
 	var sealed [][]byte
 	for rows.Next() {

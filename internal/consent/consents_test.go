@@ -274,7 +274,10 @@ func TestAnswers(t *testing.T) {
 		}
 		o.write(func(ctx context.Context, tx *store.Tx) error {
 			for _, bad := range []consent.Consent{
-				{Evidence: form}, {Channel: 9, Evidence: form}, {Topic: "x"}, {Topic: strings.Repeat("x", 101), Evidence: form},
+				{Evidence: form},
+				{Channel: 9, Evidence: form},
+				{Topic: "x"},
+				{Topic: strings.Repeat("x", 101), Evidence: form},
 				{Topic: "x", Evidence: consent.Evidence{How: "form", Words: strings.Repeat("x", 1<<15)}},
 				{Topic: "x", Evidence: consent.Evidence{How: "form", Document: []byte("short")}},
 			} {

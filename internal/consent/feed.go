@@ -29,9 +29,7 @@ func (r *Consents) proposeFact(ctx context.Context, tx *store.Tx, person id.Pers
 	}
 	key := f.Source + " " + f.Resource
 	deny := f.Text[people.TextProvision] == "deny"
-	switch f.State {
-	case people.StateActive:
-	case people.StateInactive, people.StateError:
+	if f.State == people.StateInactive || f.State == people.StateError {
 		// A consent that the source took back is a refusal when it was a yes, and nothing to lift when it was a no.
 		own, err := r.of(ctx, tx, []id.Person{person})
 		if err != nil {
@@ -45,7 +43,7 @@ func (r *Consents) proposeFact(ctx context.Context, tx *store.Tx, person id.Pers
 			return nil
 		}
 		deny = true
-	default:
+	} else if f.State != people.StateActive {
 		return nil // a draft
 	}
 	if !deny && f.Text[people.TextProvision] != "permit" {

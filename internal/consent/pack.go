@@ -42,7 +42,7 @@ func packPurposes(list []ledger.Purpose) []uint32 {
 func unpackPurposes(list []uint32) []ledger.Purpose {
 	var out []ledger.Purpose
 	for _, p := range list {
-		out = append(out, ledger.Purpose(p)) //nolint:gosec // G115: packed from one byte
+		out = append(out, ledger.Purpose(p))
 	}
 	return out
 }
@@ -164,7 +164,7 @@ func (x *Record) addOther(kind int, row id.UUID, r Row, plain []byte) error {
 	case kindPart2:
 		return read(plain, func(p *Part2Record) {
 			x.Part2 = append(x.Part2, Part2{
-				Row: r, ID: id.Consent(row), Holder: Holder(p.Holder), Expires: law.Date(p.Expires), //nolint:gosec // G115: packed from one byte
+				Row: r, ID: id.Consent(row), Holder: Holder(p.Holder), Expires: law.Date(p.Expires),
 				Evidence: unpackEvidence(p.Evidence),
 			})
 		})
@@ -204,12 +204,12 @@ func unpackAuthorization(row id.UUID, r Row, p *AuthorizationRecord) Authorizati
 func unpackSuppression(row id.UUID, r Row, scope Scope, p *SuppressionRecord) Suppression {
 	return Suppression{
 		Row: r, ID: id.Suppression(row), Scope: scope, Channel: channel(p.Channel), Address: p.Address, Topic: p.Topic,
-		Covers: Covers(p.Covers), Reason: p.Reason, Rule: p.Rule, Evidence: unpackEvidence(p.Evidence), //nolint:gosec // G115: packed from one byte
+		Covers: Covers(p.Covers), Reason: p.Reason, Rule: p.Rule, Evidence: unpackEvidence(p.Evidence),
 	}
 }
 
-func channel(n uint32) people.Channel { return people.Channel(n) } //nolint:gosec // G115: packed from one byte
-func purpose(n uint32) ledger.Purpose { return ledger.Purpose(n) } //nolint:gosec // G115: packed from one byte
+func channel(n uint32) people.Channel { return people.Channel(n) }
+func purpose(n uint32) ledger.Purpose { return ledger.Purpose(n) }
 
 // read decodes a record and gives it to use.
 func read[T any, P interface {

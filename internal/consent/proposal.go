@@ -55,14 +55,13 @@ func (r *Consents) deny(ctx context.Context, tx *store.Tx, person id.Person, p P
 		return err
 	}
 	s := Suppression{Scope: ScopePerson, Row: Row{Person: person}, Channel: p.Channel, Reason: "asked", Evidence: p.Evidence}
-	switch p.Purpose {
-	case ledger.PurposeMarketing:
-		s.Covers, s.Rule = CoversCommercial, "45 CFR 164.508(b)(5)"
-	case ledger.PurposeFundraising:
-		s.Covers, s.Rule = CoversFundraising, "45 CFR 164.514(f)(2)(iv)"
-	default:
+	if p.Purpose != ledger.PurposeMarketing && p.Purpose != ledger.PurposeFundraising {
 		_, err := r.Restrict(ctx, tx, person, Restriction{Purpose: p.Purpose, Topic: p.Topic, Evidence: p.Evidence})
 		return err
+	}
+	s.Covers, s.Rule = CoversCommercial, "45 CFR 164.508(b)(5)"
+	if p.Purpose == ledger.PurposeFundraising {
+		s.Covers, s.Rule = CoversFundraising, "45 CFR 164.514(f)(2)(iv)"
 	}
 	_, err := r.Suppress(ctx, tx, s)
 	return err

@@ -65,7 +65,7 @@ func (r *Consents) of(ctx context.Context, tx *store.Tx, persons []id.Person) (m
 	if err != nil {
 		return nil, fmt.Errorf("read consent records: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	var list []sealedRow
 	var holders []id.Person
 	for rows.Next() {
@@ -144,7 +144,7 @@ func (r *Consents) Suppressed(ctx context.Context, tx *store.Tx, addresses []At)
 	if err != nil {
 		return nil, fmt.Errorf("read suppressions: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err says it
 	type sealed struct {
 		at     At
 		id     id.Suppression

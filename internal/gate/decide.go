@@ -85,6 +85,7 @@ func (v *verdict) say(c Code, ref string) {
 		v.held, v.byHand = true, true
 	case Refuses:
 		v.refused = true
+	case Notes, Limits, Chooses:
 	}
 }
 
@@ -178,6 +179,8 @@ func lint(f *Facts, v *verdict) {
 	for _, x := range f.Message.Findings {
 		switch x.Effect {
 		case EffectHold:
+			fallthrough
+		default:
 			v.say(LintHold, x.Code)
 		case EffectStrong:
 			v.d.PHI = true
@@ -189,7 +192,7 @@ func lint(f *Facts, v *verdict) {
 			v.limit(LintStrong, x.Code, setStrong)
 		case EffectProtect:
 			v.protect(LintPHI, x.Code)
-		default:
+		case EffectNone:
 			v.say(LintNoted, x.Code)
 		}
 	}

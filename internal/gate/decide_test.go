@@ -73,16 +73,22 @@ func checkDecision(t interface{ Errorf(string, ...any) }, d gate.Decision) {
 // TestNeighbours sets each stage of the order against the next: the earlier one wins.
 func TestNeighbours(t *testing.T) {
 	for _, c := range []decideCase{
-		{"recipient before purpose", care, func(f *gate.Facts) { f.Recipient.Deceased, f.Message.Purpose = true, ledger.PurposeNone },
-			gate.MeansRefused, why(gate.DeceasedPerson)},
-		{"purpose before authorization: a valid authorization does not replace a declaration", offer, func(f *gate.Facts) { f.Message.Class = gate.ClassUndeclared },
-			gate.MeansHeld, why(gate.ClassMissing, gate.AuthorizationValid)},
+		{
+			"recipient before purpose", care, func(f *gate.Facts) { f.Recipient.Deceased, f.Message.Purpose = true, ledger.PurposeNone },
+			gate.MeansRefused, why(gate.DeceasedPerson),
+		},
+		{
+			"purpose before authorization: a valid authorization does not replace a declaration", offer, func(f *gate.Facts) { f.Message.Class = gate.ClassUndeclared },
+			gate.MeansHeld, why(gate.ClassMissing, gate.AuthorizationValid),
+		},
 		{"authorization before opt-out: without it nobody asks further", offer, func(f *gate.Facts) {
 			f.Authorizations = nil
 			covers(gate.CoversCommercial, "")(f)
 		}, gate.MeansRefused, why(gate.AuthorizationMissing)},
-		{"opt-out after authorization: an authorization does not undo it", offer, covers(gate.CoversCommercial, ""),
-			gate.MeansRefused, why(gate.AuthorizationValid, gate.OptedOutCommercial)},
+		{
+			"opt-out after authorization: an authorization does not undo it", offer, covers(gate.CoversCommercial, ""),
+			gate.MeansRefused, why(gate.AuthorizationValid, gate.OptedOutCommercial),
+		},
 		{"opt-out before restriction", newsletter, func(f *gate.Facts) {
 			covers(gate.CoversTopic, "news")(f)
 			restrict(gate.Restriction{Topic: "news"})(f)
@@ -153,6 +159,35 @@ func TestRefusalEndsIt(t *testing.T) {
 	got := codes(d.Reasons)
 	if d.Means != gate.MeansRefused || got[len(got)-1] != gate.OptedOutAll {
 		t.Errorf("%s %v", d.Means, got)
+	}
+}
+
+// TestUnknownValues: a value that this version does not know, from a newer one or by mistake, never lets a message go weaker.
+func TestUnknownValues(t *testing.T) {
+	for name, change := range map[string]func(f *gate.Facts){
+		"recipient": func(f *gate.Facts) { f.Recipient.Kind = 99 }, "address": func(f *gate.Facts) { f.Recipient.Address = 99 },
+		"channel": func(f *gate.Facts) { f.Message.Channel = 99 }, "no channel": func(f *gate.Facts) { f.Message.Channel = 0 },
+		"purpose": func(f *gate.Facts) { f.Message.Purpose = 99 }, "class": func(f *gate.Facts) { f.Message.Class = 99 },
+		"payer": func(f *gate.Facts) { f.Message.Payer.Who = 99 }, "holder": func(f *gate.Facts) { f.Recipient.Holder = 99 },
+		"demand": func(f *gate.Facts) { f.Message.Demand = "carrier pigeon" }, "a demand for plain": func(f *gate.Facts) { f.Message.Demand = gate.MeansPlain },
+		"effect": found(99), "opt-out": covers(99, ""), "means": confide(gate.Confidential{Means: "plain"}),
+		"nothing": func(f *gate.Facts) { *f = gate.Facts{Now: noon} },
+	} {
+		f := care()
+		change(&f)
+		if d := gate.Decide(f); d.Means.Rank() < gate.MeansHeld.Rank() {
+			t.Errorf("%s: %s %v", name, d.Means, codes(d.Reasons))
+		}
+	}
+	f := care()
+	holds("new_class")(&f)
+	if d := gate.Decide(f); d.Means != gate.MeansPickup {
+		t.Errorf("%s %v", d.Means, codes(d.Reasons))
+	}
+	f = care()
+	f.TLS.State = 99
+	if d := gate.Decide(f); d.Means != gate.MeansPickup {
+		t.Errorf("%s %v", d.Means, codes(d.Reasons))
 	}
 }
 

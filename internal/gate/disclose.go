@@ -177,6 +177,8 @@ func discloseSensitive(f *DisclosureFacts, v *verdict, _ *Disclosure) {
 			m := Facts{Part2Consents: f.Part2Consents}
 			m.Recipient.Kind, m.Message.Elements.Part2Notice = RecipientCorrespondent, f.Part2Notice
 			part2(&m, v)
+		case SensitiveMental, SensitiveHIV, SensitiveGenetic, SensitiveReproductive, SensitiveMinorConsent:
+			// State laws on these differ by receiver: the minimum necessary and the agreement bind.
 		}
 	}
 }

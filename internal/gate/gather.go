@@ -192,6 +192,7 @@ func TLSOf(way tlspolicy.Resolution, acceptPKIX bool) TLS {
 			return TLS{State: TLSOffered, Proof: ProofPKIX} // not accepted: the reason says so
 		}
 		return TLS{State: TLSNone}
+	case tlspolicy.Later, tlspolicy.Nowhere:
 	}
 	return TLS{State: TLSUnknown}
 }

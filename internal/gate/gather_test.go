@@ -338,8 +338,10 @@ func (c *clinic) drugs() {
 // TestContent: what the lint found and what the text really holds become facts.
 func TestContent(t *testing.T) {
 	found := gate.FindingsOf([]compose.Finding{
-		{Code: compose.FindMergeInvalid, Severity: compose.SeverityBlock}, {Code: compose.FindSubjectTopic, Severity: compose.SeverityWarn},
-		{Code: compose.FindLinkForeign, Severity: compose.SeverityWarn}, {Code: compose.FindSubjectLong, Severity: compose.SeverityNote},
+		{Code: compose.FindMergeInvalid, Severity: compose.SeverityBlock},
+		{Code: compose.FindSubjectTopic, Severity: compose.SeverityWarn},
+		{Code: compose.FindLinkForeign, Severity: compose.SeverityWarn},
+		{Code: compose.FindSubjectLong, Severity: compose.SeverityNote},
 	})
 	want := []gate.Effect{gate.EffectHold, gate.EffectProtect, gate.EffectNone}
 	if len(found) != len(want) {

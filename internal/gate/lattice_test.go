@@ -163,7 +163,7 @@ func drawFacts(t *rapid.T) gate.Facts {
 	f.Keys.PGP = gate.Key{Available: rapid.Bool().Draw(t, "pgp"), Trusted: rapid.Bool().Draw(t, "trusted")}
 	f.Keys.SMIME = gate.Key{Available: rapid.Bool().Draw(t, "smime"), Trusted: true, Expired: rapid.Bool().Draw(t, "expired")}
 	f.TLS = gate.TLS{
-		State: gate.TLSState(rapid.IntRange(0, 4).Draw(t, "tls")), //nolint:gosec // G115: 0 to 4
+		State: gate.TLSState(rapid.IntRange(0, 4).Draw(t, "tls")),
 		Proof: rapid.SampledFrom([]gate.Proof{gate.ProofNone, gate.ProofRoute, gate.ProofDANE, gate.ProofMTASTS, gate.ProofPKIX}).Draw(t, "proof"),
 	}
 	f.Policy.Pickup = rapid.Bool().Draw(t, "pickup")

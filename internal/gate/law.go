@@ -21,6 +21,8 @@ func recipient(f *Facts, v *verdict) {
 		if p == ledger.PurposeMarketing || p == ledger.PurposeFundraising || f.Message.Class == ClassCommercial {
 			v.say(CorrespondentCareOnly, "")
 		}
+	case RecipientUndeclared:
+		fallthrough
 	default:
 		v.say(RecipientUnclear, "")
 	}
@@ -63,6 +65,8 @@ func address(f *Facts, v *verdict) {
 	case AddressUsable:
 	case AddressUnproven:
 		v.say(AddressDoubtful, r.Contact.String())
+	case AddressNone, AddressInvalid:
+		fallthrough
 	default:
 		if p := f.Message.Purpose; p == ledger.PurposeMarketing || p == ledger.PurposeFundraising {
 			v.say(AddressMissingBulk, "")
@@ -81,15 +85,17 @@ func declarations(f *Facts, v *verdict) {
 	if m.Purpose == ledger.PurposeNone || !m.Purpose.Known() {
 		v.say(PurposeMissing, "")
 	}
-	switch {
-	case m.Channel == people.ChannelEmail:
-		if m.Class == ClassUndeclared {
+	switch m.Channel {
+	case people.ChannelEmail:
+		if m.Class != ClassTransactional && m.Class != ClassCommercial {
 			v.say(ClassMissing, "")
 		}
-	case m.Channel == people.ChannelPhone:
-		if m.Text == TextUndeclared {
+	case people.ChannelPhone:
+		if m.Text == TextUndeclared || m.Text > TextMarketing {
 			v.say(TextClassMissing, "")
 		}
+	case people.ChannelPost:
+		fallthrough
 	default:
 		v.say(NoChannel, "")
 	}
@@ -100,7 +106,7 @@ func declarations(f *Facts, v *verdict) {
 		if !m.Fixed {
 			v.say(ServiceNotFixed, "")
 		}
-	} else if m.Payer.Who == PayerUndeclared {
+	} else if m.Payer.Who != PayerSelf && m.Payer.Who != PayerThirdParty {
 		v.say(PayerMissing, "")
 	}
 	if m.Personal {
@@ -149,6 +155,7 @@ func remuneration(f *Facts, v *verdict) {
 			v.paid, v.needs, v.marketing = true, true, true
 			v.say(PaidByThirdParty, "")
 		}
+	case ledger.PurposeNone, ledger.PurposePayment, ledger.PurposeFundraising, ledger.PurposeService:
 	}
 }
 
@@ -167,7 +174,7 @@ func refill(f *Facts, v *verdict, third bool) {
 		case pay.Remuneration == RemunerationAboveCost:
 			v.paid, v.needs, v.marketing = true, true, true
 			v.say(RefillAboveCost, "")
-		case pay.Remuneration == RemunerationUnknown || !pay.Worksheet:
+		case pay.Remuneration != RemunerationAtCost || !pay.Worksheet:
 			v.say(RefillNoWorksheet, "")
 		}
 	}
@@ -245,8 +252,9 @@ func authorization(f *Facts, v *verdict) {
 }
 
 func (a *Authorization) covers(p ledger.Purpose, payer string, v *verdict) Code {
+	forPurpose := contains(a.Purposes, p) || v.marketing && contains(a.Purposes, ledger.PurposeMarketing)
 	switch {
-	case !contains(a.Purposes, p) && !(v.marketing && contains(a.Purposes, ledger.PurposeMarketing)):
+	case !forPurpose:
 		return AuthorizationPurpose
 	case v.paid && !contains(a.Payers, payer):
 		return AuthorizationPayer

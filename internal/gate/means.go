@@ -33,8 +33,10 @@ func (m Means) Rank() int {
 		return 3
 	case MeansHeld:
 		return 4
+	case MeansRefused:
+		return 5
 	}
-	return 5 // refused, and whatever is not known
+	return 5 // whatever is not known goes nowhere
 }
 
 // Goes tells whether a message leaves by these means.
@@ -42,8 +44,7 @@ func (m Means) Goes() bool { return m.Rank() <= 3 }
 
 // ParseMeans reads a sender's demand: one of the means that protect, or empty for none. Plain is not a thing to demand.
 func ParseMeans(text string) (Means, error) {
-	switch m := Means(text); m {
-	case "", MeansTLS, MeansPickup, MeansPGP, MeansSMIME:
+	if m := Means(text); m == "" || setPrivate.has(m) {
 		return m, nil
 	}
 	return "", fault.New(fault.Invalid, "not a protection that a sender may demand").Hint("it is one of tls, pickup, pgp, smime")
@@ -81,6 +82,7 @@ func only(m Means) set {
 		return setPGP
 	case MeansSMIME:
 		return setSMIME
+	case MeansHeld, MeansRefused:
 	}
 	return 0
 }

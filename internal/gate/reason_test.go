@@ -80,7 +80,7 @@ func TestDocument(t *testing.T) {
 	}
 	want := head + b.String() + end + tail
 	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // G306: a document
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -67,11 +67,11 @@ func joined(reasons []Reason) string {
 // Deciding gives the reason that settled the decision: the last that refuses, holds or chooses as the means say.
 func (d Decision) Deciding() Reason {
 	want := Chooses
-	switch d.Means {
-	case MeansRefused:
-		want = Refuses
-	case MeansHeld:
+	if d.Means == MeansHeld {
 		want = Holds
+	}
+	if d.Means == MeansRefused {
+		want = Refuses
 	}
 	for i := len(d.Reasons) - 1; i >= 0; i-- {
 		if d.Reasons[i].Code.About().Weight == want {

@@ -16,6 +16,8 @@ func optOuts(f *Facts, v *verdict) {
 		code, soft := Code(""), false
 		switch o.Covers {
 		case CoversAddress:
+			fallthrough
+		default:
 			code = AddressSuppressed
 		case CoversAll:
 			if m.Purpose != ledger.PurposeService {
@@ -84,6 +86,7 @@ func textConsent(f *Facts, v *verdict) {
 		if !textOptIn(f, true) {
 			v.say(TextWrittenMissing, "")
 		}
+	case TextUndeclared, TextEmergency: // 47 CFR 64.1200(a)(1): emergencies need none
 	}
 	if m.Text == TextExempt || m.Text == TextMarketing {
 		if !m.Elements.StopNotice {
@@ -167,6 +170,8 @@ func sensitive(f *Facts, v *verdict) {
 			v.say(CounsellingNotes, "")
 		case SensitivePart2:
 			part2(f, v)
+		case SensitiveMental, SensitiveHIV, SensitiveGenetic, SensitiveReproductive, SensitiveMinorConsent:
+			fallthrough
 		default:
 			if class == SensitiveMinorConsent && f.Recipient.Holder == HolderProxy {
 				v.say(MinorsOwnCare, "")

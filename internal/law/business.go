@@ -44,15 +44,11 @@ func FederalHoliday(d Date) string {
 	if name := fixedHoliday(d); name != "" && d.Weekday() != time.Saturday && d.Weekday() != time.Sunday {
 		return name
 	}
-	switch d.Weekday() {
-	case time.Friday:
-		if name := fixedHoliday(d + 1); name != "" {
-			return name
-		}
-	case time.Monday:
-		if name := fixedHoliday(d - 1); name != "" {
-			return name
-		}
+	if d.Weekday() == time.Friday && fixedHoliday(d+1) != "" {
+		return fixedHoliday(d + 1)
+	}
+	if d.Weekday() == time.Monday && fixedHoliday(d-1) != "" {
+		return fixedHoliday(d - 1)
 	}
 	return floatingHoliday(d)
 }

@@ -20,7 +20,7 @@ func Day(t time.Time) Date {
 
 // On gives the civil day of a year, month and day.
 func On(year int, month time.Month, day int) Date {
-	return Date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix() / 86400) //nolint:gosec // G115: until the year 5 million
+	return Date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix() / 86400)
 }
 
 // ParseDate reads "2026-02-16"; empty text is no date.

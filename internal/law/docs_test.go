@@ -15,7 +15,7 @@ func TestDocument(t *testing.T) {
 	const path = "../../docs/law.md"
 	want := law.Embedded().Markdown()
 	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // G306: a document
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
