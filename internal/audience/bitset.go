@@ -66,7 +66,7 @@ func (b bitset) count() int {
 func (b bitset) each(fn func(o uint32)) {
 	for i, w := range b {
 		for ; w != 0; w &= w - 1 {
-			fn(uint32(i)<<6 | uint32(bits.TrailingZeros64(w))) //nolint:gosec // G115: ordinals are 32 bits
+			fn(uint32(i)<<6 | uint32(bits.TrailingZeros64(w)))
 		}
 	}
 }
@@ -113,7 +113,7 @@ const fewPostings = 512
 
 func (p *postings) len() int {
 	if p.many != nil {
-		return int(p.many.GetCardinality()) //nolint:gosec // G115: at most 2^32
+		return int(p.many.GetCardinality())
 	}
 	return len(p.list)
 }

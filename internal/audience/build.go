@@ -73,6 +73,7 @@ func newBuilder(old *base, stale bitset) *builder {
 				n.words[f.name] = newDictionaryBuilder()
 			}
 			n.plain[i] = n.words[f.name]
+		case fieldNumber, fieldDay: // the columns of birth and visit
 		}
 	}
 	n.sources = n.dictionary(old.sources)
@@ -159,7 +160,7 @@ func (n *builder) add(person id.Person, o uint32, p *people.Projection) {
 			l = newLabBuilder()
 			n.labs[code{strings.Clone(key.system), strings.Clone(key.code)}] = l
 		}
-		l.add(o, uint32(clamp(lab.At)), newLabCell(lab.Value, lab.Comparator, lab.Unit)) //nolint:gosec // G115: clamped
+		l.add(o, uint32(clamp(lab.At)), newLabCell(lab.Value, lab.Comparator, lab.Unit))
 	}
 	n.times(o, p)
 	for i := range p.Consents {
@@ -176,6 +177,7 @@ func (n *builder) fields(o uint32, p *people.Projection) {
 			if f.flag(p) {
 				n.b.flags[f.name].add(o)
 			}
+		case fieldNumber, fieldDay: // below
 		}
 	}
 	for name, v := range p.Custom {
@@ -187,13 +189,13 @@ func (n *builder) fields(o uint32, p *people.Projection) {
 		d.word(v, o)
 	}
 	if lo, hi, known := birthDays(p.Birth); known {
-		n.b.birth[o] = uint32(lo + birthBias) //nolint:gosec // G115: years are 16 bits
+		n.b.birth[o] = uint32(lo + birthBias)
 		n.b.lastBirth = max(n.b.lastBirth, n.b.birth[o])
 		if hi != lo {
 			n.b.birthEnd[o] = hi
 		}
 	}
-	n.b.visit[o] = uint32(latestVisit(p)) //nolint:gosec // G115: clamped
+	n.b.visit[o] = uint32(latestVisit(p))
 	n.b.lastVisit = max(n.b.lastVisit, n.b.visit[o])
 }
 
@@ -430,7 +432,7 @@ func newLabBuilder() *labBuilder { return &labBuilder{place: map[labCell]uint32{
 func (l *labBuilder) add(o, at uint32, cell labCell) {
 	i, ok := l.place[cell]
 	if !ok {
-		i = uint32(len(l.column.cells)) //nolint:gosec // G115: fewer than 2^32 results
+		i = uint32(len(l.column.cells))
 		cell.comparator, cell.unit = strings.Clone(cell.comparator), strings.Clone(cell.unit)
 		l.place[cell] = i
 		l.column.cells = append(l.column.cells, cell)

@@ -27,9 +27,9 @@ func (d *decoder) field(o *object) (Rule, error) {
 		return nil, err
 	}
 	r := Field{Name: f.name, Op: op}
-	switch op {
-	case OpExists:
-	case OpOlderThan, OpWithin:
+	switch {
+	case op == OpExists:
+	case op.needsLength():
 		if r.Within, err = o.length("value", false); err == nil {
 			if c := calendarDays(r.Within); c != nil {
 				err = c.at(d.src, at)

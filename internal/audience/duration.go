@@ -51,6 +51,7 @@ func (d Duration) days() int {
 		return (d.N/12)*366 + (d.N%12)*31
 	case Years:
 		return d.N * 366
+	case Days:
 	}
 	return d.N
 }
@@ -64,6 +65,7 @@ func (d Duration) fixed() (seconds int64, ok bool) {
 		return int64(d.N) * 86400, true
 	case Weeks:
 		return int64(d.N) * 7 * 86400, true
+	case Months, Years:
 	}
 	return 0, false
 }

@@ -43,6 +43,7 @@ func (n *node) person(p *people.Projection) Truth {
 		return n.kids[0].person(p).Not()
 	case joinSame:
 		return n.kids[0].person(p)
+	case joinLeaf:
 	}
 	return n.leaf.person(p)
 }

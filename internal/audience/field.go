@@ -131,6 +131,7 @@ func (f *field) value(text string) (string, *complaint) {
 			return "", expected("a date such as 2026-01-31")
 		}
 		return text, nil
+	case fieldText:
 	}
 	return f.word(text)
 }
@@ -168,6 +169,7 @@ func sexText(p *people.Projection) string {
 		return "male"
 	case people.SexOther:
 		return "other"
+	case people.SexUnknown:
 	}
 	return ""
 }
@@ -178,6 +180,7 @@ func kindText(p *people.Projection) string {
 		return "patient"
 	case people.KindProspect:
 		return "prospect"
+	case people.KindCorrespondent:
 	}
 	return ""
 }

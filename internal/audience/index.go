@@ -165,6 +165,7 @@ func (v *View) Ask(q *Question) Answer {
 			a.yes.set(y.ordinal)
 		case Unknown:
 			a.open.set(y.ordinal)
+		case False:
 		}
 	}
 	a.Matched, a.Unknown = a.yes.count(), a.open.count()
@@ -211,7 +212,7 @@ func (v *View) ordinal(p id.Person) (uint32, bool) {
 		}
 	}
 	i := slices.Index(v.base.ids, p)
-	return uint32(max(i, 0)), i >= 0 //nolint:gosec // G115: places are 32 bits
+	return uint32(max(i, 0)), i >= 0
 }
 
 // turned gives the people whose projection reads differently since it was read: a coverage began or ended meanwhile.

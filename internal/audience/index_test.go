@@ -19,10 +19,12 @@ var (
 	someFeeds  = []string{"ehr", "pharmacy", "list", "old"}
 	someCodes  = [][2]string{{"icd10cm", "E1165"}, {"icd10cm", "E119"}, {"icd10cm", "I10"}, {"icd9cm", "250.00"}, {"rxnorm", "6809"}, {"rxnorm", "860975"}, {"rxnorm", "1191"}, {"loinc", "4548-4"}, {"loinc", "2345-7"}}
 	someTerms  = []string{"icd10:E11.*", "icd10:E11.65", "icd10:E1*", "icd10:I10", "icd9:250.0*", "rxnorm:6809", "rxnorm:860975", "loinc:4548-4", "loinc:2345-7", "@valueset:codes"}
-	somePlain  = []string{"language = en", "language != es", "language in (es-MX, en)", "language exists", "zip = 606*", "zip in (60601, 6*)", "zip in @valueset:zips", "zip != 60601",
+	somePlain  = []string{
+		"language = en", "language != es", "language in (es-MX, en)", "language exists", "zip = 606*", "zip in (60601, 6*)", "zip in @valueset:zips", "zip != 60601",
 		"sex = female", "sex != male", "sex in (other, male)", "sex exists", "state = IL", "country exists", "zone = America/Chicago", "insurance in (medicare, medicaid)", "kind = prospect",
 		"deceased = true", "has_email = false", "has_phone != true", "opt_out = false", "in_hospital = true", "opt_out exists", "custom.team = Red", "custom.team exists", "everyone",
-		"consent topic:recalls given", "consent topic:recalls none", "consent channel:email refused", "consent topic:recalls expired", "appointment booked in future", "in segment inner"}
+		"consent topic:recalls given", "consent topic:recalls none", "consent channel:email refused", "consent topic:recalls expired", "appointment booked in future", "in segment inner",
+	}
 )
 
 func drawDuration(t *rapid.T, units string, most int) audience.Duration {
@@ -108,8 +110,10 @@ func drawLeaf(t *rapid.T) audience.Rule {
 	case 7:
 		return audience.Never{Event: event("event"), Automated: automated}
 	case 8, 9:
-		return audience.Sequence{First: event("first"), Then: event("then"), Missing: rapid.Bool().Draw(t, "missing"),
-			Gap: drawDuration(t, "hdw", 20), Within: drawDuration(t, "dwm", 13), Automated: automated}
+		return audience.Sequence{
+			First: event("first"), Then: event("then"), Missing: rapid.Bool().Draw(t, "missing"),
+			Gap: drawDuration(t, "hdw", 20), Within: drawDuration(t, "dwm", 13), Automated: automated,
+		}
 	}
 	if rapid.IntRange(0, 9).Draw(t, "appointment") == 0 {
 		return audience.Appointment{Within: drawDuration(t, "hdwmy", 20)}

@@ -92,7 +92,7 @@ func (r *jsonReader) from(t json.Token, at, depth int) (jsonValue, error) {
 		if depth > maxJSONDepth {
 			return v, tooDeep().at(r.src, at)
 		}
-		v.kind = byte(t) //nolint:gosec // G115: a delimiter is one of four ASCII characters
+		v.kind = byte(t)
 		if t == '{' {
 			return r.object(v, depth)
 		}

@@ -226,6 +226,7 @@ func ordered(op Op, lo, hi int64) spans {
 		return spans{{hi + 1, farFuture}}
 	case OpGte:
 		return spans{{lo, farFuture}}
+	case OpEq, OpIn, OpExists, OpOlderThan, OpWithin:
 	}
 	return spans{{lo, hi}}
 }

@@ -48,9 +48,13 @@ func (o Op) compares(sign int) bool {
 		return sign > 0
 	case OpGte:
 		return sign >= 0
+	case OpIn, OpExists, OpOlderThan, OpWithin:
 	}
 	return false
 }
+
+// needsLength tells whether a length of time follows.
+func (o Op) needsLength() bool { return o == OpOlderThan || o == OpWithin }
 
 // opList names operators for a reader: "=, != or in".
 func opList(ops []Op) string {

@@ -15,9 +15,9 @@ func Parse(src string) (Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch t := p.peek(); t.kind {
-	case tokenEnd:
-	case tokenClose:
+	switch t := p.peek(); {
+	case t.kind == tokenEnd:
+	case t.kind == tokenClose:
 		return nil, wrong("this bracket closes nothing").at(src, t.at)
 	default:
 		return nil, expected("and, or, or the end of the rule").didYouMean(t.text, []string{"and", "or"}).at(src, t.at)

@@ -31,22 +31,13 @@ func (p *parser) length() (Duration, token, error) {
 func (p *parser) op(ops []Op, what string) (Op, error) {
 	t := p.peek()
 	for _, op := range ops {
-		switch op {
-		case OpOlderThan:
-			if t.is("older") {
-				p.take()
-				return op, p.need("than")
-			}
-		case OpIn, OpWithin, OpExists:
-			if t.is(opText[op]) {
-				p.take()
-				return op, nil
-			}
-		default:
-			if t.kind == tokenOp && t.text == opText[op] {
-				p.take()
-				return op, nil
-			}
+		switch text := opText[op]; {
+		case op == OpOlderThan && t.is("older"):
+			p.take()
+			return op, p.need("than")
+		case t.is(text), t.kind == tokenOp && t.text == text:
+			p.take()
+			return op, nil
 		}
 	}
 	c := expected(opList(ops) + " after " + what)
@@ -70,16 +61,16 @@ func (p *parser) field(f *field) (Rule, error) {
 		return nil, err
 	}
 	r := Field{Name: f.name, Op: op}
-	switch op {
-	case OpExists:
+	switch {
+	case op == OpExists:
 		return r, nil
-	case OpOlderThan, OpWithin:
+	case op.needsLength():
 		var t token
 		if r.Within, t, err = p.length(); err == nil {
 			err = p.checked(t, calendarDays(r.Within))
 		}
 		return r, err
-	case OpIn:
+	case op == OpIn:
 		r.Values, err = p.list("a value", func(t token) (string, *complaint) { return f.value(t.text) })
 		return r, err
 	}
@@ -120,10 +111,10 @@ func (p *parser) list(want string, read func(token) (string, *complaint)) ([]str
 			return nil, c.at(p.src, t.at)
 		}
 		list = append(list, v)
-		switch p.peek().kind {
-		case tokenComma:
+		switch kind := p.peek().kind; {
+		case kind == tokenComma:
 			p.take()
-		case tokenClose:
+		case kind == tokenClose:
 			p.take()
 			return list, nil
 		default:

@@ -20,7 +20,7 @@ type execution struct {
 var executions = sync.Pool{New: func() any { return &execution{} }}
 
 func execute(b *base, size uint32) *execution {
-	e := executions.Get().(*execution) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	e := executions.Get().(*execution) //nolint:forcetypeassert // the pool holds nothing else
 	if e.n != words(size) {
 		*e = execution{n: words(size)}
 	}
@@ -86,6 +86,7 @@ func (e *execution) eval(n *node, mask bitset) pair {
 		return p
 	case joinSame:
 		return e.eval(n.kids[0], mask)
+	case joinLeaf:
 	}
 	return n.leaf.everyone(e, mask)
 }
@@ -249,11 +250,11 @@ func (l textLeaf) everyone(e *execution, mask bitset) pair {
 		copy(known, d.known)
 	}
 	for i, m := range mask {
-		switch l.op {
-		case OpExists:
+		switch {
+		case l.op == OpExists:
 			out.yes[i] = known[i] & m
 			continue
-		case OpNe:
+		case l.op == OpNe:
 			out.yes[i] = known[i] &^ out.yes[i] & m
 		default:
 			out.yes[i] &= m
@@ -317,7 +318,7 @@ func (l birthLeaf) everyone(e *execution, mask bitset) pair {
 }
 
 // biased gives a day as the birth column holds it.
-func biased(day int64) uint32 { return uint32(min(max(day+birthBias, 0), 1<<31)) } //nolint:gosec // G115: bounded
+func biased(day int64) uint32 { return uint32(min(max(day+birthBias, 0), 1<<31)) }
 
 // one answers for one person the long way.
 func (l birthLeaf) one(b *base, o uint32, out pair) {
@@ -375,7 +376,7 @@ func (l visitLeaf) everyone(e *execution, mask bitset) pair {
 	return out
 }
 
-func second(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-2)) } //nolint:gosec // G115: bounded
+func second(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-2)) }
 
 func (l hasLeaf) dictionaries(b *base) []*dictionary {
 	f := b.facts[l.what]

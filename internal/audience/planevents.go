@@ -71,9 +71,9 @@ func (e *execution) atLeast(lines []*timeline, after, upto int64, n int) (reache
 		for _, o := range l.in(after, upto) {
 			counts[o]++
 			switch counts[o] {
-			case uint32(n): //nolint:gosec // G115: at most maxCount
+			case uint32(n):
 				reached.set(o)
-			case uint32(n) + 1: //nolint:gosec // G115: at most maxCount
+			case uint32(n) + 1:
 				passed.set(o)
 			}
 		}
@@ -87,23 +87,20 @@ func (l countLeaf) cost(b *base) int {
 
 func (l countLeaf) everyone(e *execution, mask bitset) pair {
 	op, n := l.op, l.n
-	switch op { // the strict ones are the others of the next number
-	case OpGt:
-		op, n = OpGte, n+1
-	case OpLte:
-		op, n = OpLt, n+1
+	if op == OpGt || op == OpLte { // the others of the next number
+		op, n = map[Op]Op{OpGt: OpGte, OpLte: OpLt}[op], n+1
 	}
 	reached, passed := e.atLeast(e.base.lines(l.event, l.automated), l.after, l.now, n)
 	complete := e.complete(l.claim)
 	out := pair{e.take(), e.take()}
 	for i, m := range mask {
 		c := complete[i]
-		switch op {
-		case OpGte:
+		switch {
+		case op == OpGte:
 			out.yes[i], out.open[i] = m&reached[i], m&^reached[i]&^c
-		case OpLt:
+		case op == OpLt:
 			out.yes[i], out.open[i] = m&^reached[i]&c, m&^reached[i]&^c
-		case OpEq:
+		case op == OpEq:
 			out.yes[i], out.open[i] = m&reached[i]&^passed[i]&c, m&^passed[i]&^c
 		default: // OpNe
 			out.yes[i], out.open[i] = m&(passed[i]|^reached[i]&c), m&^passed[i]&^c
@@ -196,7 +193,7 @@ func (l sequenceLeaf) walk(e *execution) (open, followed bitset) {
 				break
 			}
 			if o := then.l.who[then.i]; has.has(o) {
-				next[o] = uint32(t) //nolint:gosec // G115: clamped
+				next[o] = uint32(t)
 			}
 			then.next()
 		}

@@ -145,6 +145,7 @@ func shiftDay(from int64, d Duration) int64 {
 		return from - int64(d.N)
 	case Weeks:
 		return from - 7*int64(d.N)
+	case Hours, Months, Years:
 	}
 	return dayOf(shift(time.Unix(from*86400, 0).UTC(), -d.calendarMonths()))
 }

@@ -13,30 +13,50 @@ import (
 
 // examples are one rule of each kind in both forms; the text is canonical, and so is the JSON.
 var examples = []struct{ name, text, json string }{
-	{"demographic",
+	{
+		"demographic",
 		`sex = female and age >= 50 and (never procedure.mammogram or last procedure.mammogram older than 2y) and language in (en, es)`,
-		`{"all":[{"field":"sex","op":"eq","value":"female"},{"field":"age","op":"gte","value":50},{"any":[{"event":"procedure.mammogram","never":true},{"last":"procedure.mammogram","op":"older_than","value":"P2Y"}]},{"field":"language","op":"in","value":["en","es"]}]}`},
-	{"region", `zip in @valueset:county-flu-alert or zip = 606*`,
-		`{"any":[{"field":"zip","op":"in","value":"@valueset:county-flu-alert"},{"field":"zip","op":"eq","value":"606*"}]}`},
-	{"clinical",
+		`{"all":[{"field":"sex","op":"eq","value":"female"},{"field":"age","op":"gte","value":50},{"any":[{"event":"procedure.mammogram","never":true},{"last":"procedure.mammogram","op":"older_than","value":"P2Y"}]},{"field":"language","op":"in","value":["en","es"]}]}`,
+	},
+	{
+		"region", `zip in @valueset:county-flu-alert or zip = 606*`,
+		`{"any":[{"field":"zip","op":"in","value":"@valueset:county-flu-alert"},{"field":"zip","op":"eq","value":"606*"}]}`,
+	},
+	{
+		"clinical",
 		`condition icd10:E11.* and not medication rxnorm:6809 and latest lab loinc:4548-4 >= 8.0 within 6m`,
-		`{"all":[{"has":"condition","code":"icd10:E11","descendants":true},{"not":{"has":"medication","code":"rxnorm:6809"}},{"lab":"loinc:4548-4","which":"latest","op":"gte","value":8.0,"within":"P6M"}]}`},
-	{"journey stage", `in segment stage.overdue or (last_visit older than 12m and not appointment booked in future)`,
-		`{"any":[{"segment":"stage.overdue"},{"all":[{"field":"last_visit","op":"older_than","value":"P12M"},{"not":{"has":"appointment","status":"booked","when":"future"}}]}]}`},
-	{"behaviour",
+		`{"all":[{"has":"condition","code":"icd10:E11","descendants":true},{"not":{"has":"medication","code":"rxnorm:6809"}},{"lab":"loinc:4548-4","which":"latest","op":"gte","value":8.0,"within":"P6M"}]}`,
+	},
+	{
+		"journey stage", `in segment stage.overdue or (last_visit older than 12m and not appointment booked in future)`,
+		`{"any":[{"segment":"stage.overdue"},{"all":[{"field":"last_visit","op":"older_than","value":"P12M"},{"not":{"has":"appointment","status":"booked","when":"future"}}]}]}`,
+	},
+	{
+		"behaviour",
 		`count email.opened >= 2 in 90d and count portal.login = 0 in 60d and appointment.missed not followed by appointment.booked within 14d in 60d`,
-		`{"all":[{"count":"email.opened","op":"gte","value":2,"within":"P90D"},{"count":"portal.login","op":"eq","value":0,"within":"P60D"},{"sequence":["appointment.missed",{"not":"appointment.booked","within":"P14D"}],"within":"P60D"}]}`},
-	{"machines counted", `count email.opened > 0 in 2w including automated`,
-		`{"count":"email.opened","op":"gt","value":0,"within":"P2W","include_automated":true}`},
-	{"followed", `appointment.missed followed by appointment.booked within 72h in 6m`,
-		`{"sequence":["appointment.missed",{"event":"appointment.booked","within":"PT72H"}],"within":"P6M"}`},
+		`{"all":[{"count":"email.opened","op":"gte","value":2,"within":"P90D"},{"count":"portal.login","op":"eq","value":0,"within":"P60D"},{"sequence":["appointment.missed",{"not":"appointment.booked","within":"P14D"}],"within":"P60D"}]}`,
+	},
+	{
+		"machines counted", `count email.opened > 0 in 2w including automated`,
+		`{"count":"email.opened","op":"gt","value":0,"within":"P2W","include_automated":true}`,
+	},
+	{
+		"followed", `appointment.missed followed by appointment.booked within 72h in 6m`,
+		`{"sequence":["appointment.missed",{"event":"appointment.booked","within":"PT72H"}],"within":"P6M"}`,
+	},
 	{"value sets and lists of codes", `condition in @valueset:chronic-30 or condition in (icd10:E11.6*, icd10:I10) any status or procedure cpt:77067`, ""},
-	{"consent", `consent topic:recalls given or consent marketing-authorization none`,
-		`{"any":[{"consent":"topic:recalls","state":"given"},{"consent":"marketing-authorization","state":"none"}]}`},
-	{"lab with unit", `latest lab in (loinc:2345-7, loinc:1558-6) < 126 mg/dL or latest lab loinc:4548-4 exists or latest lab loinc:9999-9 = 5 "within"`,
-		`{"any":[{"lab":["loinc:2345-7","loinc:1558-6"],"which":"latest","op":"lt","value":126,"unit":"mg/dL"},{"lab":"loinc:4548-4","which":"latest","op":"exists"},{"lab":"loinc:9999-9","which":"latest","op":"eq","value":5,"unit":"within"}]}`},
-	{"flags", `deceased = false and has_email = true and not opt_out exists`,
-		`{"all":[{"field":"deceased","op":"eq","value":false},{"field":"has_email","op":"eq","value":true},{"not":{"field":"opt_out","op":"exists"}}]}`},
+	{
+		"consent", `consent topic:recalls given or consent marketing-authorization none`,
+		`{"any":[{"consent":"topic:recalls","state":"given"},{"consent":"marketing-authorization","state":"none"}]}`,
+	},
+	{
+		"lab with unit", `latest lab in (loinc:2345-7, loinc:1558-6) < 126 mg/dL or latest lab loinc:4548-4 exists or latest lab loinc:9999-9 = 5 "within"`,
+		`{"any":[{"lab":["loinc:2345-7","loinc:1558-6"],"which":"latest","op":"lt","value":126,"unit":"mg/dL"},{"lab":"loinc:4548-4","which":"latest","op":"exists"},{"lab":"loinc:9999-9","which":"latest","op":"eq","value":5,"unit":"within"}]}`,
+	},
+	{
+		"flags", `deceased = false and has_email = true and not opt_out exists`,
+		`{"all":[{"field":"deceased","op":"eq","value":false},{"field":"has_email","op":"eq","value":true},{"not":{"field":"opt_out","op":"exists"}}]}`,
+	},
 	{"quotes", `custom.team = "north \"A\" \\ b" and in segment "My people" and state != "or"`, ""},
 	{"grouping is kept", `(age = 1 and age = 2) and (age = 3 or (age = 4 and not (age = 5 or not not age = 6)))`, ""},
 	{"dates", `birth_date < 1976-11-24 or last_visit within 3w or last_visit >= 2026-01-31`, ""},

@@ -175,16 +175,16 @@ func (a *Audience) check(ctx context.Context, tx *store.Tx, s *Saved) error {
 
 // fingerprint names a rule with all that it refers to.
 func fingerprint(r Rule, asked Asked) string {
-	h := sha256.New()
-	h.Write(Encode(r))
+	all := Encode(r)
 	segments, sets := References(r)
 	for _, name := range segments {
-		fmt.Fprintf(h, "\nsegment %s %s", name, fingerprint(asked.Segments[name], asked))
+		all = fmt.Appendf(all, "\nsegment %s %s", name, fingerprint(asked.Segments[name], asked))
 	}
 	for _, name := range sets {
-		fmt.Fprintf(h, "\nset %s %x", name, asked.Sets[name].Hash())
+		all = fmt.Appendf(all, "\nset %s %x", name, asked.Sets[name].Hash())
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:])
 }
 
 // Hash gives what an approval of a rule covers now: it changes when the rule, a segment or a value set in it does.

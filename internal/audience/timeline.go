@@ -83,11 +83,11 @@ func (c *cursor) next() {
 }
 
 func (c *cursor) at() int64 {
-	return int64(c.l.first+uint32(c.b))<<16 | int64(c.l.low[c.i]) //nolint:gosec // G115: buckets are 16 bits
+	return int64(c.l.first+uint32(c.b))<<16 | int64(c.l.low[c.i])
 }
 
 // event packs a moment and an ordinal so that packed events sort by time.
-func event(at int64, o uint32) uint64 { return uint64(at)<<32 | uint64(o) } //nolint:gosec // G115: clamped to 32 bits
+func event(at int64, o uint32) uint64 { return uint64(at)<<32 | uint64(o) }
 
 // newTimeline makes a timeline of events in any order, and of the events of an older one whose people are not stale.
 func newTimeline(events []uint64, old *timeline, stale bitset) *timeline {
@@ -100,7 +100,7 @@ func newTimeline(events []uint64, old *timeline, stale bitset) *timeline {
 	}
 	if old != nil && len(old.who) > 0 {
 		n += len(old.who)
-		lo, hi = min(lo, old.first), max(hi, old.first+uint32(len(old.starts))-2) //nolint:gosec // G115: buckets are 16 bits
+		lo, hi = min(lo, old.first), max(hi, old.first+uint32(len(old.starts))-2)
 	}
 	if n == 0 {
 		return nil
@@ -108,7 +108,7 @@ func newTimeline(events []uint64, old *timeline, stale bitset) *timeline {
 	l.first, l.starts = lo, make([]uint32, 0, hi-lo+2)
 	l.low, l.who = make([]uint16, 0, n), make([]uint32, 0, n)
 	for b := lo; b <= hi; b++ {
-		l.starts = append(l.starts, uint32(len(l.who))) //nolint:gosec // G115: fewer than 2^32 events
+		l.starts = append(l.starts, uint32(len(l.who)))
 		end := 0
 		for end < len(events) && uint32(events[end]>>48) == b {
 			end++
@@ -116,7 +116,7 @@ func newTimeline(events []uint64, old *timeline, stale bitset) *timeline {
 		l.bucket(events[:end], old, b, stale)
 		events = events[end:]
 	}
-	l.starts = append(l.starts, uint32(len(l.who))) //nolint:gosec // G115: fewer than 2^32 events
+	l.starts = append(l.starts, uint32(len(l.who)))
 	if len(l.who) == 0 {
 		return nil
 	}

@@ -20,6 +20,7 @@ func (t Truth) String() string {
 		return "true"
 	case False:
 		return "false"
+	case Unknown:
 	}
 	return "unknown"
 }

@@ -107,13 +107,11 @@ func (n *node) leaves(negated bool, segment string, fn func(n *node, negated boo
 		fn(n, negated, segment)
 		return
 	}
-	switch n.join {
-	case joinNot:
+	if n.join == joinNot {
 		negated = !negated
-	case joinSame:
-		if s, ok := n.rule.(Segment); ok {
-			segment = s.Name
-		}
+	}
+	if s, ok := n.rule.(Segment); ok {
+		segment = s.Name
 	}
 	for _, k := range n.kids {
 		k.leaves(negated, segment, fn)
