@@ -10,6 +10,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -35,6 +37,7 @@ func New(p Parts) *Face {
 	huma.NewError = problem //nolint:reassign // the library's own way to choose the form of problems
 	c := huma.DefaultConfig("Carepost", "1")
 	c.DocsPath, c.SchemasPath = "", ""
+	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	c.CreateHooks = nil // no $schema links: replies hold what the types say
 	c.OpenAPIPath = "/api/v1/openapi"
 	h := humago.New(f.mux, c)
@@ -85,12 +88,12 @@ func may(ctx context.Context, p string) error {
 	return nil
 }
 
-// place is embedded in every input: which organisation is meant.
-type place struct {
+// Place is embedded in every input: which organisation is meant.
+type Place struct {
 	Organisation string `query:"organisation" doc:"org_N; may be left out while there is only one" example:"org_1"`
 }
 
-func (p place) organisation() string { return p.Organisation }
+func (p Place) organisation() string { return p.Organisation }
 
 // scope gives the scope of a request: its organisation, its actor and a fresh request id.
 func (f *Face) scope(ctx context.Context, in interface{ organisation() string }) (id.Scope, error) {
@@ -154,4 +157,16 @@ func problem(status int, text string, errs ...error) huma.StatusError {
 
 func row(name, method, path string, p staff.Permission, summary string) web.Row {
 	return web.Row{Name: name, Method: method, Path: "/api/v1" + path, Permission: string(p), Summary: summary}
+}
+
+// schemaName names a type in the OpenAPI document: the face's own by their names, those of the packages below with the package's before.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if pkg := path.Base(t.PkgPath()); t.Name() != "" && pkg != "api" && pkg != "." {
+		return strings.ToUpper(pkg[:1]) + pkg[1:] + name
+	}
+	return name
 }

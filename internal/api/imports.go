@@ -21,7 +21,7 @@ type Import struct {
 }
 
 type createImportInput struct {
-	place
+	Place
 	Body struct {
 		Source string `json:"source" minLength:"1" maxLength:"100" doc:"Name of the feed: the same system is always the same source"`
 		Path   string `json:"path" maxLength:"4096" doc:"A folder or file on this machine, by its absolute path"`
@@ -66,7 +66,7 @@ func (f *Face) createImport(ctx context.Context, in *createImportInput) (*import
 }
 
 type importInput struct {
-	place
+	Place
 	ID string `path:"id"`
 }
 
@@ -98,7 +98,7 @@ func (f *Face) getImport(ctx context.Context, in *importInput) (*importOutput, e
 }
 
 type quarantineInput struct {
-	place
+	Place
 	ID    string `path:"id"`
 	After int64  `query:"after" minimum:"0"`
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
-type ledgerInput struct{ place }
+type ledgerInput struct{ Place }
 
 type ledgerOutput struct {
 	Body struct {
@@ -48,7 +48,7 @@ type Entry struct {
 }
 
 type entriesInput struct {
-	place
+	Place
 	Before int64  `query:"before" minimum:"0" doc:"Entries with a smaller number; 0 begins with the newest"`
 	Limit  int    `query:"limit" minimum:"0" maximum:"1000"`
 	Person string `query:"person" doc:"Entries about this person: who looked, what was disclosed, every message"`

@@ -58,7 +58,7 @@ type Delivery struct {
 }
 
 type messagesInput struct {
-	place
+	Place
 	Send   string `query:"send"`
 	State  string `query:"state"`
 	Person string `query:"person"`
@@ -113,7 +113,7 @@ func lineOf(m send.Message) MessageLine {
 }
 
 type messageInput struct {
-	place
+	Place
 	ID string `path:"id"`
 }
 

@@ -157,7 +157,7 @@ func (f *Face) doctor(ctx context.Context, _ *struct{}) (*doctorOutput, error) {
 }
 
 type checkDomainInput struct {
-	place
+	Place
 	Name string `path:"name"`
 }
 

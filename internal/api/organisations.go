@@ -72,7 +72,7 @@ type Policy struct {
 
 type policyOutput struct{ Body Policy }
 
-type policyInput struct{ place }
+type policyInput struct{ Place }
 
 func (f *Face) getPolicy(ctx context.Context, in *policyInput) (*policyOutput, error) {
 	out := &policyOutput{}
@@ -87,7 +87,7 @@ func (f *Face) getPolicy(ctx context.Context, in *policyInput) (*policyOutput, e
 }
 
 type setPolicyInput struct {
-	place
+	Place
 	Body Policy
 }
 
@@ -121,7 +121,7 @@ type Sender struct {
 	Open    bool   `json:"open,omitempty" readOnly:"true"`
 }
 
-type sendersInput struct{ place }
+type sendersInput struct{ Place }
 
 type sendersOutput struct {
 	Body struct {
@@ -146,7 +146,7 @@ func senderOf(s organisation.Sender) Sender {
 }
 
 type createSenderInput struct {
-	place
+	Place
 	Body Sender
 }
 
@@ -167,22 +167,14 @@ func (f *Face) createSender(ctx context.Context, in *createSenderInput) (*sender
 	})
 }
 
-// Domain is a domain of the organisation with the records that it needs in DNS.
+// Domain is a domain that the organisation sends from; its check says which records it needs.
 type Domain struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	MadeAt  time.Time `json:"made_at"`
-	Records []Record  `json:"records,omitempty"`
+	ID     string    `json:"id"`
+	Name   string    `json:"name"`
+	MadeAt time.Time `json:"made_at"`
 }
 
-// Record is a DNS record to publish.
-type Record struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
-	Text string `json:"text"`
-}
-
-type domainsInput struct{ place }
+type domainsInput struct{ Place }
 
 type domainsOutput struct {
 	Body struct {
@@ -203,7 +195,7 @@ func (f *Face) listDomains(ctx context.Context, in *domainsInput) (*domainsOutpu
 }
 
 type createDomainInput struct {
-	place
+	Place
 	Body struct {
 		Name string `json:"name" maxLength:"253"`
 	}
@@ -239,7 +231,7 @@ type Route struct {
 	Agreement string `json:"agreement,omitempty" doc:"The agreement with who runs the server"`
 }
 
-type routesInput struct{ place }
+type routesInput struct{ Place }
 
 type routesOutput struct {
 	Body struct {
@@ -267,7 +259,7 @@ func (f *Face) listRoutes(ctx context.Context, in *routesInput) (*routesOutput, 
 }
 
 type createRouteInput struct {
-	place
+	Place
 	Body Route
 }
 
@@ -299,7 +291,7 @@ func (f *Face) createRoute(ctx context.Context, in *createRouteInput) (*routeOut
 }
 
 type deleteRouteInput struct {
-	place
+	Place
 	ID string `path:"id"`
 }
 

@@ -73,7 +73,7 @@ var (
 )
 
 type findPeopleInput struct {
-	place
+	Place
 	Identifier string `query:"identifier" maxLength:"700" doc:"system|value"`
 	Email      string `query:"email" maxLength:"254"`
 	Name       string `query:"name" maxLength:"200" doc:"The beginning of a name"`
@@ -127,7 +127,7 @@ func (f *Face) find(ctx context.Context, tx *store.Tx, in *findPeopleInput) ([]i
 }
 
 type personInput struct {
-	place
+	Place
 	ID string `path:"id"`
 }
 

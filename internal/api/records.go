@@ -52,7 +52,7 @@ type RecordIn struct {
 }
 
 type createRecordsInput struct {
-	place
+	Place
 	Body struct {
 		Records []RecordIn `json:"records" minItems:"1" maxItems:"1000"`
 	}
@@ -300,7 +300,7 @@ type Agreement struct {
 	Terms agreement.Terms `json:"terms"`
 }
 
-type agreementsInput struct{ place }
+type agreementsInput struct{ Place }
 
 type agreementsOutput struct {
 	Body struct {
@@ -321,7 +321,7 @@ func (f *Face) listAgreements(ctx context.Context, in *agreementsInput) (*agreem
 }
 
 type createAgreementInput struct {
-	place
+	Place
 	Body Agreement
 }
 

@@ -25,7 +25,7 @@ func segmentOf(s audience.Saved) Segment {
 	return Segment{s.ID.String(), s.Name, s.Version, audience.Text(s.Rule), s.Hash, s.MadeAt, s.Retired}
 }
 
-type segmentsInput struct{ place }
+type segmentsInput struct{ Place }
 
 type segmentsOutput struct {
 	Body struct {
@@ -46,7 +46,7 @@ func (f *Face) listSegments(ctx context.Context, in *segmentsInput) (*segmentsOu
 }
 
 type createSegmentInput struct {
-	place
+	Place
 	Body struct {
 		Name string `json:"name" minLength:"1" maxLength:"200"`
 		Rule string `json:"rule" minLength:"1" maxLength:"100000"`
@@ -81,7 +81,7 @@ func (f *Face) createSegment(ctx context.Context, in *createSegmentInput) (*segm
 }
 
 type tryRuleInput struct {
-	place
+	Place
 	Body struct {
 		Rule string `json:"rule" minLength:"1" maxLength:"100000"`
 	}
@@ -103,7 +103,7 @@ func (f *Face) tryRule(ctx context.Context, in *tryRuleInput) (*tallyOutput, err
 }
 
 type segmentInput struct {
-	place
+	Place
 	Name string `path:"name"`
 }
 
@@ -170,7 +170,7 @@ func (f *Face) leftOut(ctx context.Context, in *segmentInput) (*leftOutOutput, e
 }
 
 type whyPersonInput struct {
-	place
+	Place
 	Name   string `path:"name"`
 	Person string `path:"person"`
 }

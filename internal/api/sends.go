@@ -23,7 +23,7 @@ type SendRequest struct {
 	Class    string   `json:"class" enum:"transactional,commercial"`
 	Payer    Payer    `json:"payer"`
 	Topic    string   `json:"topic,omitempty" maxLength:"100"`
-	Demand   string   `json:"demand,omitempty" doc:"tls, pickup, pgp or smime: no other protection may take its place"`
+	Demand   string   `json:"demand,omitempty" doc:"tls, pickup, pgp or smime: no other protection may take its Place"`
 	Bulk     bool     `json:"bulk,omitempty" doc:"One of a campaign: caps and hours for bulk mail apply"`
 	NoPHI    bool     `json:"no_phi,omitempty" doc:"It holds no health information; the gate may know better"`
 	Values   any      `json:"values,omitempty" doc:"Values for the template, the same for everyone"`
@@ -75,7 +75,7 @@ func sendOf(s send.Send) Send {
 }
 
 type createSendInput struct {
-	place
+	Place
 	Body SendRequest
 }
 
@@ -249,7 +249,7 @@ func (f *Face) previewSend(ctx context.Context, in *createSendInput) (*previewSe
 }
 
 type sendInput struct {
-	place
+	Place
 	ID string `path:"id"`
 }
 
@@ -269,7 +269,7 @@ func (f *Face) getSend(ctx context.Context, in *sendInput) (*sendOutput, error) 
 }
 
 type sendsInput struct {
-	place
+	Place
 	Before string `query:"before"`
 	Limit  int    `query:"limit" minimum:"0" maximum:"1000"`
 }

@@ -21,7 +21,7 @@ type Template struct {
 	Findings  []compose.Finding `json:"findings,omitempty"`
 }
 
-type templatesInput struct{ place }
+type templatesInput struct{ Place }
 
 type templatesOutput struct {
 	Body struct {
@@ -42,7 +42,7 @@ func (f *Face) listTemplates(ctx context.Context, in *templatesInput) (*template
 }
 
 type createTemplateInput struct {
-	place
+	Place
 	Body struct {
 		Name    string          `json:"name" minLength:"1" maxLength:"200"`
 		Purpose string          `json:"purpose" doc:"treatment, payment, operations, refill, fundraising, marketing or service"`
@@ -109,7 +109,7 @@ func (f *Face) template(ctx context.Context, tx *store.Tx, text string) (id.Temp
 }
 
 type previewTemplateInput struct {
-	place
+	Place
 	Name   string `path:"name"`
 	Person string `query:"person" doc:"As this person would get it; without it, with the template's own samples"`
 }

@@ -20,7 +20,7 @@ type User struct {
 	EndedAt *time.Time `json:"ended_at,omitempty"`
 }
 
-type listUsersInput struct{ place }
+type listUsersInput struct{ Place }
 
 type listUsersOutput struct {
 	Body struct {
@@ -52,7 +52,7 @@ func userOf(u staff.User) User {
 }
 
 type createUserInput struct {
-	place
+	Place
 	Body struct {
 		Email string   `json:"email" maxLength:"254"`
 		Name  string   `json:"name" maxLength:"200"`
@@ -80,7 +80,7 @@ func (f *Face) createUser(ctx context.Context, in *createUserInput) (*userOutput
 }
 
 type roleInput struct {
-	place
+	Place
 	ID   string `path:"id"`
 	Role string `path:"role"`
 }
@@ -108,7 +108,7 @@ func (f *Face) changeRole(ctx context.Context, in *roleInput, do func(context.Co
 }
 
 type userInput struct {
-	place
+	Place
 	ID string `path:"id"`
 }
 
