@@ -248,3 +248,87 @@ func TestResults(t *testing.T) {
 		}
 	}
 }
+
+// TestEdges: a window begins just after its far end and ends with the moment of asking, to the second.
+func TestEdges(t *testing.T) {
+	const d = 86400
+	ago := func(kind string, seconds ...int64) people.ProjectedEvents {
+		e := people.ProjectedEvents{Kind: kind}
+		for _, s := range seconds {
+			e.Times = append(e.Times, now.Unix()-s)
+		}
+		return e
+	}
+	missed := func(booked int64) []people.ProjectedEvents {
+		return []people.ProjectedEvents{ago("email.missed", 30*d), ago("email.booked", booked)} // email.* is always complete
+	}
+	opened := func(seconds ...int64) []people.ProjectedEvents {
+		return []people.ProjectedEvents{ago("email.opened", seconds...)}
+	}
+	for _, c := range []struct {
+		rule   string
+		events []people.ProjectedEvents
+		want   audience.Truth
+	}{
+		{"count email.opened = 1 in 90d", opened(90 * d), no},
+		{"count email.opened = 1 in 90d", opened(90*d - 1), yes},
+		{"count email.opened = 1 in 90d", opened(0), yes},
+		{"count email.opened = 1 in 90d", opened(-1), no},
+		{"count email.opened = 0 in 90d", opened(90*d, -1), yes},
+		{"count email.opened >= 2 in 90d", opened(5, 5), yes}, // two in one second are two
+		{"count email.opened > 2 in 90d", opened(5, 5), no},
+		{"count email.opened <= 2 in 90d", opened(5, 5), yes},
+		{"count email.opened != 3 in 90d", opened(5, 6, 7), no},
+		{"count email.opened >= 4 in 90d", opened(5, 6, 7, 8), yes},
+		{"last email.opened within 90d", opened(90 * d), no},
+		{"last email.opened within 90d", opened(90*d - 1), yes},
+		{"last email.opened older than 90d", opened(90 * d), yes},
+		{"last email.opened older than 90d", opened(90*d - 1), no},
+		{"last email.opened older than 90d", nil, no},
+		{"not last email.opened within 90d", nil, yes},
+		{"never email.opened", opened(-1), yes}, // not yet
+		{"never email.opened", opened(0), no},
+		{"email.missed not followed by email.booked within 14d in 60d", missed(30 * d), yes}, // at the same second is not after
+		{"email.missed not followed by email.booked within 14d in 60d", missed(30*d - 1), no},
+		{"email.missed not followed by email.booked within 14d in 60d", missed(16 * d), no}, // the last second of the 14 days
+		{"email.missed not followed by email.booked within 14d in 60d", missed(16*d - 1), yes},
+		{"email.missed followed by email.booked within 14d in 60d", missed(16 * d), yes},
+		{"email.missed followed by email.booked within 14d in 60d", missed(16*d - 1), no},
+		{"email.missed not followed by email.booked within 14d in 30d", missed(0), no}, // the miss itself is out of the window
+		{"email.missed not followed by email.booked within 30d in 60d", missed(0), no},
+		{"email.missed not followed by email.booked within 5w in 60d", missed(-1), yes}, // a booking to come is not known
+	} {
+		checkOne(t, c.rule, &people.Projection{Kind: people.KindPatient, Events: c.events}, c.want)
+	}
+	for _, c := range []struct {
+		rule  string
+		ahead int64
+		want  audience.Truth
+	}{
+		{"appointment booked in future", 1, yes},
+		{"appointment booked in future", 0, unknown},
+		{"appointment booked within 14d", 14 * d, yes},
+		{"appointment booked within 14d", 14*d + 1, unknown},
+	} {
+		checkOne(t, c.rule, &people.Projection{Kind: people.KindPatient, Appointments: []people.ProjectedAppointment{{Start: now.Unix() + c.ahead}}}, c.want)
+	}
+	for ago, want := range map[int64]audience.Truth{90 * d: unknown, 90*d - 1: yes, 0: yes, -1: unknown} {
+		p := &people.Projection{Kind: people.KindPatient, Labs: []people.ProjectedLab{{System: "loinc", Code: "4548-4", Value: 9, At: now.Unix() - ago}}}
+		checkOne(t, "latest lab loinc:4548-4 > 8 within 90d", p, want)
+	}
+}
+
+// checkOne holds the three evaluators against what is right.
+func checkOne(t *testing.T, rule string, p *people.Projection, want audience.Truth) {
+	t.Helper()
+	q := question(t, rule)
+	if got := q.Person(p); got != want {
+		t.Errorf("%s of %+v: %s, want %s", rule, *p, got, want)
+	}
+	if got := (naive{audience.Asked{Now: now, Zone: time.UTC}, p}).person(mustParse(t, rule)); got != want {
+		t.Errorf("naive: %s of %+v: %s, want %s", rule, *p, got, want)
+	}
+	if a := indexOf(t, p).View().Ask(q); (a.Matched == 1) != (want == yes) || (a.Unknown == 1) != (want == unknown) {
+		t.Errorf("planner: %s of %+v: %d matched, %d unknown, want %s", rule, *p, a.Matched, a.Unknown, want)
+	}
+}
