@@ -197,11 +197,7 @@ func TestABackupOfANewerVersionIsRefused(t *testing.T) {
 
 // FuzzInspect reads an export as what it is: a file from anywhere.
 func FuzzInspect(f *testing.F) {
-	st := caretest.Open(f)
-	jobs(f, st, 0, 7)
-	var b bytes.Buffer
-	must(f, st.Export(context.Background(), &b))
-	f.Add(b.Bytes())
+	f.Add([]byte("carepost export 1\nM\x01\x0e0001_store_mine\x02abT\x03job\x02\x01a\x01bR\x01\x05\x02\x01xR\x00\x03\x01yE"))
 	f.Add([]byte("carepost export 1\nT\x01x\xff\xff\xff\xff\x0f"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := store.InspectBytes(b); err == nil && !bytes.HasPrefix(b, []byte("carepost export 1\n")) {

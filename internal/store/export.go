@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
+	"slices"
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
@@ -209,12 +209,17 @@ func (e *exportReader) bytes(n, limit uint64) ([]byte, error) {
 	if n > limit {
 		return nil, errExport
 	}
-	// Grown as it is read: a false length must not take memory.
-	var b strings.Builder
-	if _, err := io.CopyN(io.MultiWriter(&b, e.sum), e.in, int64(n)); err != nil {
-		return nil, errExport
+	b := make([]byte, 0, min(n, 1<<16))
+	for uint64(len(b)) < n { // grown as it is read: a false length must not take memory
+		at := len(b)
+		b = slices.Grow(b, int(min(n-uint64(at), uint64(max(at, 1<<16)))))
+		b = b[:min(uint64(cap(b)), n)]
+		if _, err := io.ReadFull(e.in, b[at:]); err != nil {
+			return nil, errExport
+		}
 	}
-	return []byte(b.String()), nil
+	_, _ = e.sum.Write(b) // a hash does not fail
+	return b, nil
 }
 
 func (e *exportReader) text() (string, error) {

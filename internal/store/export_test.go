@@ -41,3 +41,6 @@ func Queued(s *Store) int { return len(s.writer.queue) }
 
 // InspectBytes verifies an export in memory.
 func InspectBytes(b []byte) error { return inspectExport(bytes.NewReader(b), &Info{}) }
+
+// Skewed compares the clocks of this machine and of PostgreSQL's.
+var Skewed = skewed

@@ -76,12 +76,16 @@ func (s *Store) checkServer(ctx context.Context) error {
 	if version < minPostgres {
 		return fault.New(fault.Invalid, "PostgreSQL %d is too old", version/10000).Hint("use PostgreSQL 15 or later")
 	}
-	server := time.UnixMilli(clock)
-	if server.Before(asked.Add(-maxSkew)) || server.After(answered.Add(maxSkew)) {
+	if skewed(asked, time.UnixMilli(clock), answered) {
 		return fault.New(fault.Unavailable, "the clocks of this machine and of PostgreSQL's differ by more than %s", maxSkew).
 			Hint("let NTP set both; leases of several nodes depend on it")
 	}
 	return nil
+}
+
+// skewed tells whether a server's clock, read between two moments of ours, differs too much from ours.
+func skewed(asked, server, answered time.Time) bool {
+	return server.Before(asked.Add(-maxSkew)) || server.After(answered.Add(maxSkew))
 }
 
 // writePostgreSQL runs a closure in a transaction of its own, again after a serialization failure or a deadlock.

@@ -393,3 +393,18 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+func TestClocksThatDifferAreFound(t *testing.T) {
+	asked := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		server, took time.Duration
+		want         bool
+	}{
+		{0, 0, false}, {-5 * time.Second, 0, false}, {-5*time.Second - 1, 0, true}, {5 * time.Second, 0, false}, {5*time.Second + 1, 0, true},
+		{8 * time.Second, 3 * time.Second, false}, {9 * time.Second, 3 * time.Second, true}, {-time.Hour, time.Minute, true},
+	} {
+		if got := store.Skewed(asked, asked.Add(c.server), asked.Add(c.took)); got != c.want {
+			t.Errorf("server %s off after %s: %t", c.server, c.took, got)
+		}
+	}
+}

@@ -40,5 +40,5 @@ CREATE TABLE delivery (
 
 CREATE INDEX delivery_routing ON delivery (due_at, organisation_id, message_id) WHERE state = 0;
 CREATE INDEX delivery_ready ON delivery (lane, priority, organisation_id, due_at) WHERE state = 1;
-CREATE INDEX delivery_sending ON delivery (lease_until) WHERE state = 2;
+CREATE INDEX delivery_sending ON delivery (lease, lease_until) WHERE state = 2;
 CREATE INDEX delivery_waiting ON delivery (expires_at) WHERE state < 2;
