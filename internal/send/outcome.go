@@ -6,9 +6,11 @@ import (
 
 	"github.com/carepost/carepost/internal/bounce"
 	"github.com/carepost/carepost/internal/delivery"
+	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/people"
 	"github.com/carepost/carepost/internal/store"
+	"github.com/carepost/carepost/internal/tlspolicy"
 )
 
 // ends maps how a delivery ended to where the message stands.
@@ -34,7 +36,13 @@ func (s *Sends) outcome(ctx context.Context, tx *store.Tx, o delivery.Outcome) e
 		}
 		return nil
 	}
-	if _, err := tx.Exec(ctx, endMessage, ends[o.End], o.Attempt, store.Millis(tx.Now), tx.Organisation(), o.Message); err != nil {
+	state := ends[o.End]
+	if d, err := s.undecided(ctx, tx, o); err != nil {
+		return err
+	} else if d == gate.MeansRefused {
+		state = Refused
+	}
+	if _, err := tx.Exec(ctx, endMessage, state, o.Attempt, store.Millis(tx.Now), tx.Organisation(), o.Message); err != nil {
 		return fmt.Errorf("end %s: %w", o.Message, err)
 	}
 	if o.Suppress && !o.Person.IsZero() {
@@ -43,6 +51,34 @@ func (s *Sends) outcome(ctx context.Context, tx *store.Tx, o delivery.Outcome) e
 		}
 	}
 	return s.happened(ctx, tx, o)
+}
+
+// undecided has the gate decide on a message that ended before it was ever prepared, because there was no way to the domain, or the domain
+// breaks the policy that it enforces itself: no message ends without a decision that says why.
+func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome) (gate.Means, error) {
+	msg, err := s.Message(ctx, tx, o.Message)
+	if err != nil {
+		return "", err
+	}
+	broken := o.End == delivery.Held && msg.Means != gate.MeansHeld
+	if msg.Means != "" && !broken {
+		return msg.Means, nil
+	}
+	p, err := s.people.Get(ctx, tx, msg.Person)
+	if err != nil {
+		return "", err
+	}
+	d, err := s.draft(ctx, tx, msg.Send, p, o.Message, nil)
+	if err != nil {
+		return "", err
+	}
+	if broken {
+		d.item.Way = tlspolicy.Resolution{Domain: domainOf(d.to.Normal), Status: tlspolicy.Broken}
+	}
+	if err := s.decide(ctx, tx, d); err != nil {
+		return "", err
+	}
+	return d.decision.Means, s.recordDecision(ctx, tx, o.Message, d.request.Purpose, p.ID, d.key, d.decision)
 }
 
 // happened tells the person's events, which rules can ask for.

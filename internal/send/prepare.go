@@ -33,8 +33,8 @@ type draft struct {
 	policy   organisation.Policy
 	version  compose.TemplateVersion
 	values   compose.Values
-	kept     *frozen // what an earlier Prepare froze
-	decided  int     // decisions before this one
+	kept     *frozen    // what an earlier Prepare froze
+	before   gate.Means // of the last decision that is recorded; empty: none yet
 	rendered compose.Rendered
 	decision gate.Decision
 	pickup   id.Pickup
@@ -110,7 +110,7 @@ func (s *Sends) drafts(ctx context.Context, tx *store.Tx, items []delivery.Item)
 	}
 	all := make([]*draft, 0, len(in))
 	for _, x := range in {
-		d := &draft{item: x.item, send: x.send, person: byID[x.person], key: keys[x.person], brand: compose.BrandOf(org), policy: policy, decided: x.decisions, now: tx.Now}
+		d := &draft{item: x.item, send: x.send, person: byID[x.person], key: keys[x.person], brand: compose.BrandOf(org), policy: policy, before: x.means, now: tx.Now}
 		if err := s.fill(ctx, tx, d, x.vars); err != nil {
 			return nil, fmt.Errorf("read %s: %w", x.item.Message, err)
 		}
@@ -292,7 +292,7 @@ func (s *Sends) bytes(org id.Organisation, d *draft, f frozen) ([]byte, error) {
 
 // record writes the decision where it is new: the row that staff read, and the ledger entry under the person's key.
 func (s *Sends) record(d *draft) func(context.Context, *store.Tx) error {
-	if d.kept != nil && d.kept.Means == d.decision.Means && d.kept.Proof == d.decision.Proof && d.item.Failure == tlspolicy.FailureNone {
+	if d.before == d.decision.Means && d.item.Failure == tlspolicy.FailureNone {
 		return nil // a retry of what was decided before
 	}
 	return func(ctx context.Context, tx *store.Tx) error {

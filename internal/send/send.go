@@ -67,11 +67,11 @@ func (s *Sends) queue(ctx context.Context, tx *store.Tx, r delivery.Row) error {
 
 // input is a message's row as Prepare needs it.
 type input struct {
-	item      delivery.Item
-	send      id.Send
-	person    id.Person
-	vars      []byte
-	decisions int
+	item   delivery.Item
+	send   id.Send
+	person id.Person
+	vars   []byte
+	means  gate.Means // of the last decision; empty: none yet
 }
 
 func inputs(ctx context.Context, tx *store.Tx, items []delivery.Item) ([]input, error) {
@@ -89,7 +89,7 @@ func inputs(ctx context.Context, tx *store.Tx, items []delivery.Item) ([]input, 
 	for rows.Next() {
 		var x input
 		var m id.Message
-		if err := rows.Scan(&m, &x.send, &x.person, &x.vars, &x.decisions); err != nil {
+		if err := rows.Scan(&m, &x.send, &x.person, &x.vars, &x.means); err != nil {
 			return nil, fmt.Errorf("read messages to prepare: %w", err)
 		}
 		x.item = byID[m]

@@ -10,7 +10,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (organisation_id, id) DO NOTHING`
 VALUES (?, ?, ?, ?, ?, '', 0, 0, 0, ?, 0, 0, ?) ON CONFLICT (organisation_id, send_id, person_id) DO NOTHING`
 	selectMessage = `SELECT send_id, person_id, state, means, attempts, deferred, made_at, decided_at, done_at FROM message
 WHERE organisation_id = ? AND id = ?`
-	selectInputs = `SELECT m.id, m.send_id, m.person_id, m.vars, m.decisions FROM message AS m
+	selectInputs = `SELECT m.id, m.send_id, m.person_id, m.vars, m.means FROM message AS m
 WHERE m.organisation_id = ? AND m.id IN {{blobs}}`
 	selectMessages = `SELECT id, send_id, person_id, state, means FROM message WHERE organisation_id = ? AND (? = 0 OR state = ?) AND (? = 0 OR send_id = ?) AND (? = 0 OR person_id = ?) AND id < ?
 ORDER BY id DESC LIMIT ?`
