@@ -13,12 +13,13 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
-// A batch is applied at once: so many messages, or bytes. A person with more is applied in several.
 const (
-	batchMessages = 1000
-	batchBytes    = 8 << 20
-	maxTries      = 5 // of a batch that meets another writer's
+	batchBytes = 8 << 20 // of messages that are applied at once; a person with more is applied in several batches
+	maxTries   = 5       // of a batch that meets another writer's
 )
+
+// batchMessages is how many messages are applied at once.
+func (in *Intake) batchMessages() int { return 2 * in.Chunk }
 
 // apply maps and applies what is in raw and was not applied yet: mapping the next batch while the last one is written.
 func (w *worker) apply(ctx context.Context) error {
@@ -153,14 +154,14 @@ func (w *worker) rawsAfter(ctx context.Context, tx *store.Tx, imp id.Import, fro
 	if from.turn < int64(TurnPerson) {
 		from = cursor{turn: int64(TurnPerson), subject: []byte{}}
 	}
-	rows, err := tx.Query(ctx, selectRaws, tx.Organisation(), imp, from.turn, from.subject, from.seq, batchMessages+1)
+	rows, err := tx.Query(ctx, selectRaws, tx.Organisation(), imp, from.turn, from.subject, from.seq, w.batchMessages()+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("read messages: %w", err)
 	}
 	size := 0
 	defer rows.Close() //nolint:errcheck // closed early on purpose when the batch is full
 	for rows.Next() {
-		if len(all) == batchMessages || size > batchBytes {
+		if len(all) == w.batchMessages() || size > batchBytes {
 			more = true
 			break
 		}

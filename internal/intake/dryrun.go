@@ -193,7 +193,7 @@ func (p *preview) read(at place) (Message, error) {
 func (p *preview) applyAll(ctx context.Context) error {
 	all := p.places
 	for len(all) > 0 {
-		n := groupsEnd(all)
+		n := groupsEnd(all, p.batchMessages())
 		if err := p.applySome(ctx, all[:n]); err != nil {
 			return err
 		}
@@ -205,10 +205,10 @@ func (p *preview) applyAll(ctx context.Context) error {
 }
 
 // groupsEnd gives the length of the next batch, as rawsAfter cuts it.
-func groupsEnd(all []place) int {
+func groupsEnd(all []place, most int) int {
 	size := int64(0)
 	n := 0
-	for ; n < len(all) && n < batchMessages && size <= batchBytes; n++ {
+	for ; n < len(all) && n < most && size <= batchBytes; n++ {
 		size += int64(all[n].size)
 	}
 	if n == len(all) {

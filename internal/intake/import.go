@@ -26,6 +26,9 @@ type Needs struct {
 	People  *people.People
 	Mappers []Mapper // one per format
 
+	// Chunk is how many messages are committed at once; 0: 512. The same number, doubled, is applied at once.
+	Chunk int
+
 	// Propose hears of the consents that a source reports, in the transaction that records them. A denial applies at once; anything
 	// else is a proposal (45 CFR 164.508 wants the signed text). Nil: they stay facts.
 	Propose func(ctx context.Context, tx *store.Tx, proposals []people.Proposal) error
@@ -40,6 +43,9 @@ type Intake struct {
 // New makes the owner of source messages.
 func New(n Needs) *Intake {
 	in := &Intake{Needs: n, mappers: map[string]Mapper{}}
+	if in.Chunk <= 0 {
+		in.Chunk = chunkMessages
+	}
 	for _, m := range n.Mappers {
 		in.mappers[m.Format()] = m
 	}

@@ -99,7 +99,7 @@ func (w *worker) readFile(ctx context.Context, f *File) error {
 
 func (w *worker) nextChunk(src *source) *chunk {
 	c := &chunk{}
-	for len(c.messages) < chunkMessages && c.bytes < chunkBytes {
+	for len(c.messages) < w.Chunk && c.bytes < chunkBytes {
 		l, err := src.next()
 		if errors.Is(err, io.EOF) {
 			c.last = true

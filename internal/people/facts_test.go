@@ -23,7 +23,9 @@ func (c *clinic) facts(person id.Person, kinds ...FactKind) (all []Fact) {
 
 func (c *clinic) rows(query string) (n int) {
 	c.t.Helper()
-	c.read(func(ctx context.Context, tx *store.Tx) error { return tx.QueryRow(ctx, query, tx.Organisation()).Scan(&n) })
+	c.read(func(ctx context.Context, tx *store.Tx) error {
+		return tx.QueryRow(ctx, query, tx.Organisation()).Scan(&n)
+	})
 	return n
 }
 
@@ -199,7 +201,9 @@ func TestPlaceholdersAndContacts(t *testing.T) {
 	}
 	email := core.Contacts[0].ID
 	set := func(state ContactState) {
-		c.write(func(ctx context.Context, tx *store.Tx) error { return c.p.SetContactState(ctx, tx, person.ID, email, state) })
+		c.write(func(ctx context.Context, tx *store.Tx) error {
+			return c.p.SetContactState(ctx, tx, person.ID, email, state)
+		})
 	}
 	set(ContactUnproven)
 	if c.projection(person.ID).HasEmail {
@@ -310,8 +314,12 @@ func TestSourcesScanAndNames(t *testing.T) {
 		c.write(func(ctx context.Context, tx *store.Tx) error {
 			return c.p.Heartbeat(ctx, tx, "ehr", []string{"appointment.*", "lab.new"})
 		})
-		c.write(func(ctx context.Context, tx *store.Tx) error { return c.p.Heartbeat(ctx, tx, "pharmacy", []string{"rx.dispensed"}) })
-		c.write(func(ctx context.Context, tx *store.Tx) error { return c.p.Heartbeat(ctx, tx, "ehr", []string{"lab.new"}) })
+		c.write(func(ctx context.Context, tx *store.Tx) error {
+			return c.p.Heartbeat(ctx, tx, "pharmacy", []string{"rx.dispensed"})
+		})
+		c.write(func(ctx context.Context, tx *store.Tx) error {
+			return c.p.Heartbeat(ctx, tx, "ehr", []string{"lab.new"})
+		})
 		c.read(func(ctx context.Context, tx *store.Tx) error {
 			all, err := c.p.Sources(ctx, tx)
 			if err != nil || len(all) != 2 || all[0].Name != "ehr" || len(all[0].Complete) != 2 || all[1].Complete[0] != "rx.dispensed" ||
@@ -360,7 +368,9 @@ func TestNamesFollow(t *testing.T) {
 	married.Profile.Names[0].Family = "Zapata"
 	c.apply(married)
 	c.write(func(ctx context.Context, tx *store.Tx) error { return c.p.Merge(ctx, tx, q, p) })
-	c.read(func(ctx context.Context, tx *store.Tx) error { return c.p.FollowNames(ctx, tx, names, []id.Person{p, q}) })
+	c.read(func(ctx context.Context, tx *store.Tx) error {
+		return c.p.FollowNames(ctx, tx, names, []id.Person{p, q})
+	})
 	if got := names.Find("zapata", 10); len(got) != 1 || got[0] != p || len(names.Find("okafor", 10)) != 0 || names.Len() != 1 {
 		t.Errorf("%v", got)
 	}
