@@ -2,5 +2,7 @@
 // proof that every part held.
 //
 // It never knows the tables of the product: it starts the program as a child process and speaks to it by the routes of the API, as an
-// operator would. Read demo.go first; canary.go looks for what must stand nowhere in clear.
+// operator would. What must come out it works out by itself, from the papers of the made-up people (expect.go), and holds the program
+// against that. Read demo.go first; arrivals.go reads what the receiving servers got; canary.go and scan.go look for what must stand
+// nowhere in clear.
 package demo
