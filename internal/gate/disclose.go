@@ -121,18 +121,23 @@ func disclosePurpose(f *DisclosureFacts, v *verdict, _ *Disclosure) {
 		v.say(ToThePerson, "")
 		return
 	}
-	switch {
-	case f.Paid:
-		v.paid, v.needs = true, true
+	if f.Paid {
+		v.paid = true
 		v.say(SaleNeedsIt, "")
+	}
+	switch {
 	case f.Purpose == ledger.PurposeMarketing:
-		v.needs = true
 		v.say(MarketingNeedsIt, "")
-	case !isCare(f.Purpose) && f.Destination.Kind != DestinationAssociate,
-		f.Purpose == ledger.PurposeOperations && f.Destination.Kind == DestinationOther:
-		v.needs = true
+	case f.byAuthorization():
 		v.say(OutsideNeedsIt, f.Purpose.String())
 	}
+	v.needs = f.Paid || f.byAuthorization()
+}
+
+// byAuthorization tells whether nothing but an authorization permits the disclosure, apart from a payment. 45 CFR 164.506(c), 164.508.
+func (f *DisclosureFacts) byAuthorization() bool {
+	outside := f.Destination.Kind != DestinationAssociate && f.Destination.Kind != DestinationProvider && f.Destination.Kind != DestinationPlan
+	return outside || f.Purpose == ledger.PurposeMarketing || !isCare(f.Purpose) && f.Destination.Kind != DestinationAssociate
 }
 
 func discloseAuthorization(f *DisclosureFacts, v *verdict, _ *Disclosure) {
@@ -195,10 +200,11 @@ func discloseAgreement(f *DisclosureFacts, v *verdict, d *Disclosure) {
 	v.say(AssociateCovered, f.Destination.Agreement.String())
 }
 
-// discloseFields: 45 CFR 164.502(b): the minimum necessary, save for treatment by a provider, to the person, or authorized.
+// discloseFields: 45 CFR 164.502(b): the minimum necessary, save for treatment by a provider, to the person, or by authorization. An
+// authorization that only a payment made necessary widens nothing.
 func discloseFields(f *DisclosureFacts, v *verdict, d *Disclosure) {
 	treats := f.Purpose == ledger.PurposeTreatment && f.Destination.Kind == DestinationProvider
-	if treats || f.ToPerson || !v.d.Authorization.IsZero() {
+	if treats || f.ToPerson || !v.d.Authorization.IsZero() && f.byAuthorization() {
 		d.Fields = slices.Clone(f.Fields)
 		return
 	}

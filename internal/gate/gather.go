@@ -75,6 +75,50 @@ func (g *Gatherer) GatherAll(ctx context.Context, tx *store.Tx, asks []Ask) ([]F
 	return all, nil
 }
 
+// AskDisclosure is an export or a feed about one person, as its maker knows it. Gather finds out the papers and the agreement.
+type AskDisclosure struct {
+	Purpose     ledger.Purpose
+	Destination Destination // Covered and Agreement are found by Service
+	Person      id.Person
+	ToPerson    bool
+	Paid        bool
+	Fields      []string
+	Needed      []string
+	Sensitive   []Sensitive
+	Part2Notice bool
+}
+
+// GatherDisclosures builds the facts of what one export or feed says about several people, in the order asked.
+func (g *Gatherer) GatherDisclosures(ctx context.Context, tx *store.Tx, asks []AskDisclosure) ([]DisclosureFacts, error) {
+	plain := make([]Ask, len(asks))
+	for i := range asks {
+		plain[i].Person = asks[i].Person
+	}
+	w, err := g.load(ctx, tx, plain)
+	if err != nil {
+		return nil, fmt.Errorf("gather facts: %w", err)
+	}
+	all := make([]DisclosureFacts, len(asks))
+	for i, a := range asks {
+		var papers Facts
+		papers.take(w.records[a.Person], law.Day(w.now))
+		d := DisclosureFacts{
+			Now: w.now, Law: g.law, Purpose: a.Purpose, Destination: a.Destination, Person: a.Person, ToPerson: a.ToPerson, Paid: a.Paid,
+			Fields: a.Fields, Needed: a.Needed, Sensitive: a.Sensitive, Part2Notice: a.Part2Notice,
+			Authorizations: papers.Authorizations, Part2Consents: papers.Part2Consents, Restrictions: papers.Restrictions,
+		}
+		if a.Destination.Kind == DestinationAssociate {
+			x, covered, err := g.agreements.Covers(ctx, tx, a.Destination.Service, w.now)
+			if err != nil {
+				return nil, fmt.Errorf("gather facts: %w", err)
+			}
+			d.Destination.Covered, d.Destination.Agreement = covered, x.ID
+		}
+		all[i] = d
+	}
+	return all, nil
+}
+
 // loaded is what a batch of asks shares.
 type loaded struct {
 	now     time.Time // in the organisation's zone: the days of deadlines are the organisation's

@@ -144,6 +144,7 @@ func TestGather(t *testing.T) {
 		c.recipients(ada)
 		c.ways(ada)
 		c.papers(ada)
+		c.feeds(ada)
 		c.drugs()
 	})
 }
@@ -293,6 +294,41 @@ func (c *clinic) papers(ada people.Person) {
 		return err
 	})
 	c.expect("and a restriction above that", ask(ada), gate.MeansRefused, gate.RestrictedUse)
+}
+
+// feeds: after papers, ada has a restriction of treatment; the relay's agreement covers one service.
+func (c *clinic) feeds(ada people.Person) {
+	c.t.Helper()
+	for _, x := range []struct {
+		what    string
+		service string
+		purpose ledger.Purpose
+		allowed bool
+		code    gate.Code
+	}{
+		{"a service with an agreement", "smtp.relay.test", ledger.PurposeOperations, true, gate.AssociateCovered},
+		{"another of its services", "warehouse.relay.test", ledger.PurposeOperations, false, gate.AssociateUncovered},
+		{"a use that is restricted", "smtp.relay.test", ledger.PurposeTreatment, false, gate.RestrictedUse},
+		{"marketing after the revocation", "smtp.relay.test", ledger.PurposeMarketing, false, gate.AuthorizationRevoked},
+	} {
+		var d gate.Disclosure
+		err := c.st.Read(c.t.Context(), c.scope, func(ctx context.Context, tx *store.Tx) error {
+			facts, err := c.gatherer.GatherDisclosures(ctx, tx, []gate.AskDisclosure{{
+				Purpose: x.purpose, Person: ada.ID, Fields: []string{"opened"}, Needed: []string{"opened"},
+				Destination: gate.Destination{Name: "Relay", Kind: gate.DestinationAssociate, Service: x.service},
+			}})
+			if err == nil {
+				d = gate.Disclose(facts[0])
+			}
+			return err
+		})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if d.Allowed != x.allowed || !inOrder(codes(d.Reasons), why(x.code)) {
+			c.t.Errorf("%s: %v %v", x.what, d.Allowed, codes(d.Reasons))
+		}
+	}
 }
 
 func (c *clinic) drugs() {

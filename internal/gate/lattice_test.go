@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"flag"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +13,19 @@ import (
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/people"
 )
+
+// TestMain has each property tried on some thousands of made-up facts; -rapid.checks says otherwise.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
+	if !chosen {
+		if err := flag.Set("rapid.checks", "3000"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // A restriction is a fact that some law, person or sender adds against a message. Adding one never weakens protection.
 // Demands stand here as far as they ask for the strongest: a demand for TLS chooses between protections and restricts nothing.
@@ -277,6 +292,64 @@ func TestPlainHoldsNothing(t *testing.T) {
 		}
 		if again := gate.Decide(f); again.Means != d.Means || !slices.Equal(again.Reasons, d.Reasons) {
 			t.Fatal("the same facts are decided twice in two ways")
+		}
+	})
+}
+
+// TestDisclosureLattice: for disclosures too, a restriction never opens and a permission never closes, and no field goes that is not asked.
+func TestDisclosureLattice(t *testing.T) {
+	restrictions := []func(f *gate.DisclosureFacts){
+		func(f *gate.DisclosureFacts) { f.Destination.Covered = false },
+		func(f *gate.DisclosureFacts) { f.Destination.AdAudience = true },
+		func(f *gate.DisclosureFacts) { f.Paid = true },
+		func(f *gate.DisclosureFacts) { f.Restrictions = append(f.Restrictions, gate.Restriction{Payer: true}) },
+		func(f *gate.DisclosureFacts) {
+			f.Restrictions = append(f.Restrictions, gate.Restriction{Purpose: f.Purpose})
+		},
+		func(f *gate.DisclosureFacts) { f.Sensitive = append(f.Sensitive, gate.SensitivePart2) },
+		func(f *gate.DisclosureFacts) { f.Sensitive = append(f.Sensitive, gate.SensitivePsychotherapy) },
+		func(f *gate.DisclosureFacts) { f.Needed = nil },
+		func(f *gate.DisclosureFacts) { f.Part2Notice = false },
+	}
+	permissions := []func(f *gate.DisclosureFacts){
+		func(f *gate.DisclosureFacts) { f.Destination.Covered = true },
+		func(f *gate.DisclosureFacts) { f.Paid = false },
+		func(f *gate.DisclosureFacts) { f.Restrictions, f.Sensitive = nil, nil },
+		func(f *gate.DisclosureFacts) {
+			f.Part2Notice, f.Part2Consents = true, []gate.Part2Consent{{ID: consent}}
+		},
+		func(f *gate.DisclosureFacts) { f.Needed = f.Fields },
+		func(f *gate.DisclosureFacts) {
+			a := authorized()
+			a.Purposes, a.Payers = []ledger.Purpose{f.Purpose}, []string{f.Destination.Name}
+			f.Authorizations = append(f.Authorizations, a)
+		},
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		f := rapid.SampledFrom([]func() gate.DisclosureFacts{feed, referral, own}).Draw(t, "base")()
+		f.Purpose = rapid.SampledFrom([]ledger.Purpose{0, 1, 2, 3, 4, 5, 6, 7}).Draw(t, "purpose")
+		f.Destination.Kind = rapid.SampledFrom([]gate.DestinationKind{0, 1, 2, 3, 4}).Draw(t, "kind")
+		for _, i := range rapid.SliceOfN(rapid.IntRange(0, len(restrictions)-1), 0, 2).Draw(t, "restrictions") {
+			restrictions[i](&f)
+		}
+		for _, i := range rapid.SliceOfN(rapid.IntRange(0, len(permissions)-1), 0, 2).Draw(t, "permissions") {
+			permissions[i](&f)
+		}
+		before := gate.Disclose(f)
+		less, more := f, f
+		less.Restrictions, less.Sensitive = slices.Clone(f.Restrictions), slices.Clone(f.Sensitive)
+		restrictions[rapid.IntRange(0, len(restrictions)-1).Draw(t, "restrict")](&less)
+		permissions[rapid.IntRange(0, len(permissions)-1).Draw(t, "permit")](&more)
+		if d := gate.Disclose(less); d.Allowed && !before.Allowed {
+			t.Fatalf("a restriction opens: %v, before %v", codes(d.Reasons), codes(before.Reasons))
+		}
+		if d := gate.Disclose(more); !d.Allowed && before.Allowed {
+			t.Fatalf("a permission closes: %v, before %v", codes(d.Reasons), codes(before.Reasons))
+		}
+		for _, field := range before.Fields {
+			if !slices.Contains(f.Fields, field) {
+				t.Fatalf("field %q goes and nobody asked", field)
+			}
 		}
 	})
 }

@@ -1,5 +1,7 @@
 package gate
 
+import "slices"
+
 // Code names a reason. Codes stand in ledger details and reports: append only, never reuse one.
 type Code string
 
@@ -82,7 +84,7 @@ func (c Code) Text() string { return reasonOf[c].Text }
 func (c Code) Rule() string { return reasonOf[c].Rule }
 
 // Reasons lists every reason there is, in the order of the stages.
-func Reasons() []About { return reasonTable }
+func Reasons() []About { return slices.Clone(reasonTable) }
 
 var reasonOf = func() map[Code]About {
 	m := make(map[Code]About, len(reasonTable))

@@ -52,6 +52,24 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// TestIDsHaveRows: code asks for no row that is not there.
+func TestIDsHaveRows(t *testing.T) {
+	have := map[string]bool{}
+	for _, r := range law.Embedded().Rows() {
+		have[r.ID] = true
+	}
+	for _, id := range []string{
+		law.OptOut, law.OptOutLink, law.RefillLapse, law.RetentionSecurity, law.RetentionPrivacy, law.Access, law.AccessExtension, law.AccountingPeriod,
+		law.Part2Consent, law.BreachIndividuals, law.BreachAssociate, law.BreachMedia, law.BreachHHS, law.BreachState, law.TextWindow, law.TextExemptChars,
+		law.TextExemptDay, law.TextExemptWeek, law.TextRevocation, law.TextSolicitPerDay, law.TextRevokeAll, law.ReproductiveRule, law.OneToOneConsent,
+		law.MinorAge, law.ConsumerHealthData,
+	} {
+		if !have[id] {
+			t.Errorf("no row %s", id)
+		}
+	}
+}
+
 // TestStatus: a rule that was vacated, delayed or only proposed does not bind, and still shows.
 func TestStatus(t *testing.T) {
 	for _, c := range []struct {

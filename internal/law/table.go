@@ -9,7 +9,7 @@ import (
 	"github.com/carepost/carepost/internal/fault"
 )
 
-// Ids of the rows that code asks for. A test sees that each is in force today.
+// Ids of rows that code asks for.
 const (
 	OptOut             = "can-spam.opt-out"
 	OptOutLink         = "can-spam.opt-out-link"
