@@ -145,7 +145,7 @@ func (w *worker) unproven(j *job, lacked tlspolicy.Failure) {
 		w.giveBack()
 		return
 	}
-	w.e.finish(record{row: j.row, next: n, group: j.way.Group, quiet: n.end == Deferred && n.failure != tlspolicy.FailureNone})
+	w.e.finish(record{row: j.row, next: n, group: j.way.Group, note: j.unrecorded(), quiet: n.end == Deferred && n.failure != tlspolicy.FailureNone})
 }
 
 // turnedAway deals with a receiver that answered before MAIL: it is about us, never about a message.

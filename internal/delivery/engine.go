@@ -27,14 +27,14 @@ type Engine struct {
 	hints chan hint
 	route chan struct{}
 
-	mu     sync.Mutex
-	lanes  map[string]int64 // by source and group: the number of the lane
-	claims map[int64]*claim // leases of this process
-	plain  map[string]time.Time
-	tls    map[string]tls.ClientSessionCache
+	mu    sync.Mutex
+	lanes map[string]int64 // by source and group: the number of the lane
+	plain map[string]time.Time
+	tls   map[string]tls.ClientSessionCache
 
 	results chan record
 	written atomic.Int64
+	holder  int64 // of this Run: the number of its row in delivery_holder
 }
 
 // hint tells the dispatcher that a stream has, or will have, a row that is due.
@@ -48,12 +48,6 @@ type stream struct {
 	lane     int64
 	priority Priority
 	org      id.Organisation
-}
-
-// claim is a batch of leased rows.
-type claim struct {
-	org  id.Organisation
-	left atomic.Int64
 }
 
 // Bounds of memory, whatever waits in the table.
@@ -91,7 +85,7 @@ func New(o Options) (*Engine, error) {
 	}
 	return &Engine{
 		o: o, s: o.Schedule.filled(), hints: make(chan hint, 4096), route: make(chan struct{}, 1),
-		lanes: map[string]int64{}, claims: map[int64]*claim{}, plain: map[string]time.Time{}, tls: map[string]tls.ClientSessionCache{},
+		lanes: map[string]int64{}, plain: map[string]time.Time{}, tls: map[string]tls.ClientSessionCache{},
 		results: make(chan record, 1024),
 	}, nil
 }
@@ -101,14 +95,20 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.begin(ctx); err != nil {
 		return err
 	}
-	var committer, rest sync.WaitGroup
+	var committer, leases, rest sync.WaitGroup
+	held, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
 	committer.Go(e.commitAll)
+	leases.Go(func() { e.live(held) })
 	rest.Go(func() { e.keep(ctx) })
 	rest.Go(func() { e.routeAll(ctx) })
 	rest.Go(func() { e.dispatch(ctx) })
 	rest.Wait()
 	close(e.results)
 	committer.Wait()
+	release()
+	leases.Wait()
+	warn(ctx, "leases cannot be let go", e.letGo(context.WithoutCancel(ctx)))
 	e.results = make(chan record, 1024)
 	return nil
 }
@@ -130,10 +130,12 @@ func (e *Engine) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the key of lane numbers: %w", err)
 	}
+	dead := e.o.Now().Add(-24 * time.Hour)
 	if e.o.Store.Engine() == store.SQLite {
-		return e.takeOver(ctx, e.o.Now().Add(1000*time.Hour))
+		dead = e.o.Now().Add(24 * time.Hour)
 	}
-	return nil
+	e.holder = newLease()
+	return errors.Join(e.forget(ctx, dead), e.hold(ctx), e.takeOver(ctx))
 }
 
 // Written counts the outcomes that this engine has written.
@@ -182,23 +184,6 @@ func newLease() int64 {
 		panic(err) // never happens: crypto/rand.Read does not return errors
 	}
 	return int64(binary.BigEndian.Uint64(b[:])>>1) | 1 //nolint:gosec // G115: the high bit is cut
-}
-
-func (e *Engine) addClaim(lease int64, org id.Organisation, rows int) {
-	c := &claim{org: org}
-	c.left.Store(int64(rows))
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.claims[lease] = c
-}
-
-// settled counts rows of a claim that are no longer leased.
-func (e *Engine) settled(lease int64, rows int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if c := e.claims[lease]; c != nil && c.left.Add(-int64(rows)) <= 0 {
-		delete(e.claims, lease)
-	}
 }
 
 // tell gives the dispatcher a hint; when it is behind, the next look through the table finds the row as well.

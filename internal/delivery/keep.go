@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,56 +10,65 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
-// keep renews leases, takes over those that ran out, and ends rows whose time is over.
+// keep takes over leases that ran out, and ends rows whose time is over.
 func (e *Engine) keep(ctx context.Context) {
-	tick := time.NewTicker(min(e.s.Lease/5, max(e.s.Poll, 10*time.Millisecond)))
+	every(ctx, max(e.s.Poll, 10*time.Millisecond), func() {
+		warn(ctx, "leases cannot be taken over", e.takeOver(ctx))
+		warn(ctx, "overdue rows cannot be ended", e.expire(ctx))
+	})
+}
+
+// live says now and then that this engine lives, in a loop of its own so that nothing slow stands before it.
+func (e *Engine) live(ctx context.Context) {
+	every(ctx, e.s.Lease/5, func() { warn(ctx, "leases cannot be renewed", e.hold(ctx)) })
+}
+
+// hold makes or prolongs the engine's own row: all its leases at once.
+func (e *Engine) hold(ctx context.Context) error {
+	return e.o.Store.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
+		if _, err := tx.Exec(ctx, sqlHold, tx.Organisation(), e.holder, store.Millis(tx.Now.Add(e.s.Lease))); err != nil {
+			return fmt.Errorf("hold leases: %w", err)
+		}
+		return nil
+	})
+}
+
+// letGo ends the engine's own row: what it left may be taken over at once.
+func (e *Engine) letGo(ctx context.Context) error {
+	return e.o.Store.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, sqlLetGo, tx.Organisation(), e.holder)
+		return err
+	})
+}
+
+// forget removes rows of engines that died before a moment.
+func (e *Engine) forget(ctx context.Context, before time.Time) error {
+	return e.o.Store.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, sqlForgetHolders, tx.Organisation(), store.Millis(before))
+		return err
+	})
+}
+
+func every(ctx context.Context, d time.Duration, fn func()) {
+	tick := time.NewTicker(d)
 	defer tick.Stop()
-	renewed := e.o.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			fn()
 		}
-		if now := e.o.Now(); now.Sub(renewed) >= e.s.Lease/5 {
-			warn(ctx, "leases cannot be renewed", e.renew(ctx))
-			renewed = now
-		}
-		warn(ctx, "leases cannot be taken over", e.takeOver(ctx, e.o.Now()))
-		warn(ctx, "overdue rows cannot be ended", e.expire(ctx))
 	}
 }
 
-// renew keeps this process's leases alive.
-func (e *Engine) renew(ctx context.Context) error {
-	e.mu.Lock()
-	by := map[id.Organisation][]int64{}
-	for lease, c := range e.claims {
-		by[c.org] = append(by[c.org], lease)
-	}
-	e.mu.Unlock()
-	var errs []error
-	for org, leases := range by {
-		errs = append(errs, e.o.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
-			until := store.Millis(tx.Now.Add(e.s.Lease))
-			for _, lease := range leases {
-				if _, err := tx.Exec(ctx, sqlRenew, until, tx.Organisation(), lease); err != nil {
-					return fmt.Errorf("renew a lease: %w", err)
-				}
-			}
-			return nil
-		}))
-	}
-	return errors.Join(errs...)
-}
-
-// batch bounds what is taken over or ended in one transaction.
+// keepRows bounds what is taken over or ended in one transaction.
 const keepRows = 256
 
-// takeOver deals with rows whose lease ran out before a moment: those without an intent were not sent, those with one may have been.
-func (e *Engine) takeOver(ctx context.Context, before time.Time) error {
+// takeOver deals with rows of engines that live no more: those without an intent were not sent, those with one may have been.
+func (e *Engine) takeOver(ctx context.Context) error {
 	for {
-		rows, err := e.waiting(ctx, sqlStale, before)
+		rows, err := e.waiting(ctx, sqlStale, int64(id.Installation), store.Millis(e.o.Now()), keepRows)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -80,7 +88,7 @@ func (e *Engine) takeOver(ctx context.Context, before time.Time) error {
 // expire ends rows whose time is over.
 func (e *Engine) expire(ctx context.Context) error {
 	for {
-		rows, err := e.waiting(ctx, sqlOverdue, e.o.Now())
+		rows, err := e.waiting(ctx, sqlOverdue, store.Millis(e.o.Now()), keepRows)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -113,10 +121,10 @@ func (e *Engine) endAll(ctx context.Context, rows []*row, outcome func(r *row, n
 }
 
 // waiting reads rows of all organisations that a moment has passed by.
-func (e *Engine) waiting(ctx context.Context, query string, moment time.Time) ([]*row, error) {
+func (e *Engine) waiting(ctx context.Context, query string, args ...any) ([]*row, error) {
 	var rows []*row
 	err := e.o.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.Query(ctx, query, store.Millis(moment), keepRows)
+		got, err := tx.Query(ctx, query, args...)
 		if err != nil {
 			return fmt.Errorf("read rows left behind: %w", err)
 		}

@@ -226,7 +226,7 @@ func TestTakeOver(t *testing.T) {
 		// What a dead process leaves: leased rows, every second one with an intent.
 		err := st.Write(t.Context(), id.System(1), func(ctx context.Context, tx *store.Tx) error {
 			for i, m := range ids {
-				_, err := tx.Exec(ctx, `UPDATE delivery SET state = 2, lease = 7, lease_until = 1000, intent_at = ? WHERE organisation_id = ? AND message_id = ?`, i%2*1000, tx.Organisation(), m)
+				_, err := tx.Exec(ctx, `UPDATE delivery SET state = 2, lease = 7, holder = 7, intent_at = ? WHERE organisation_id = ? AND message_id = ?`, i%2*1000, tx.Organisation(), m)
 				if err != nil {
 					return err
 				}

@@ -1,9 +1,11 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/carepost/carepost/internal/bounce"
@@ -75,7 +77,6 @@ func (e *Engine) commit(batch []record) {
 			e.lost(err, records[0])
 		}
 		for _, r := range records {
-			e.settled(r.row.lease, 1)
 			e.after(r)
 		}
 	}
@@ -117,6 +118,8 @@ func (e *Engine) write(ctx context.Context, org id.Organisation, records []recor
 		if err != nil {
 			return err
 		}
+		// In the order of ids, as everybody who writes several rows: PostgreSQL locks row by row.
+		slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.row.message[:], b.row.message[:]) })
 		var entries []ledger.Keyed
 		var told []Outcome
 		for i := range records {
@@ -164,7 +167,7 @@ func (e *Engine) write(ctx context.Context, org id.Organisation, records []recor
 func (e *Engine) writeRow(ctx context.Context, tx *store.Tx, r *record) (bool, error) {
 	w, n := r.row, &r.next
 	if r.take {
-		took, err := tx.Exec(ctx, sqlTake, w.lease, store.Millis(tx.Now.Add(e.s.Lease)), tx.Organisation(), w.message)
+		took, err := tx.Exec(ctx, sqlTake, w.lease, e.holder, tx.Organisation(), w.message)
 		if err != nil || took == 0 {
 			return false, err
 		}

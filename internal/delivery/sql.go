@@ -1,10 +1,10 @@
 package delivery
 
-// The table delivery. Claims, take-overs and the search for lanes run in the installation's scope and return rows with their organisation.
+// The tables delivery and delivery_holder. Claims, take-overs and the search for lanes run in the installation's scope and return rows with their organisation.
 const (
 	sqlEnqueue = `
 INSERT INTO delivery (organisation_id, message_id, person_id, purpose, kind, priority, source, size, state, ending, reason, lane,
-	submitted_at, due_at, expires_at, done_at, attempt, doubt, lease, lease_until, intent_at, failure, class, code, enhanced, proof, tls, domain)
+	submitted_at, due_at, expires_at, done_at, attempt, doubt, lease, holder, intent_at, failure, class, code, enhanced, proof, tls, domain)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, '', '', 0, '', '', '', ?)`
 
 	// Rows that have no lane yet, those due first.
@@ -33,42 +33,50 @@ SELECT lane, priority, organisation_id, due_at FROM stream`
 	sqlNextDue = `
 SELECT coalesce(min(due_at), 0) FROM delivery WHERE state = 1 AND lane = ? AND priority = ? AND organisation_id = ? AND expires_at > ?`
 
+	// MATERIALIZED, since PostgreSQL may otherwise run the inner query again for each row, and lock more than its limit.
 	sqlClaim = `
-UPDATE delivery SET state = 2, lease = ?, lease_until = ?, intent_at = 0
-WHERE organisation_id = ? AND state = 1 AND message_id IN (
+WITH picked AS MATERIALIZED (
 	SELECT message_id FROM delivery
 	WHERE state = 1 AND lane = ? AND priority = ? AND organisation_id = ? AND due_at <= ? AND expires_at > ?
 	ORDER BY due_at LIMIT ? {{skip_locked}})
+UPDATE delivery SET state = 2, lease = ?, holder = ?, intent_at = 0
+WHERE organisation_id = ? AND state = 1 AND message_id IN (SELECT message_id FROM picked)
 RETURNING message_id, person_id, purpose, kind, source, size, submitted_at, due_at, expires_at, attempt, doubt, failure, reason, domain, frozen`
 
 	sqlIntent = `
 UPDATE delivery SET intent_at = ?, frozen = coalesce(?, frozen) WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
 
 	sqlDone = `
-UPDATE delivery SET state = 3, ending = ?, reason = ?, done_at = ?, attempt = ?, doubt = ?, lease = 0, lease_until = 0, intent_at = 0,
+UPDATE delivery SET state = 3, ending = ?, reason = ?, done_at = ?, attempt = ?, doubt = ?, lease = 0, holder = 0, intent_at = 0,
 	failure = '', class = ?, code = ?, enhanced = ?, proof = ?, tls = ?, reply = ?
 WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
 
 	sqlAgain = `
-UPDATE delivery SET state = 1, reason = ?, due_at = ?, attempt = ?, doubt = ?, lease = 0, lease_until = 0, intent_at = 0,
+UPDATE delivery SET state = 1, reason = ?, due_at = ?, attempt = ?, doubt = ?, lease = 0, holder = 0, intent_at = 0,
 	failure = ?, class = ?, code = ?, enhanced = ?, reply = ?
 WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
 
 	// Back as they were: nothing was tried.
 	sqlRelease = `
-UPDATE delivery SET state = 1, due_at = ?, lease = 0, lease_until = 0, intent_at = 0
+UPDATE delivery SET state = 1, due_at = ?, lease = 0, holder = 0, intent_at = 0
 WHERE organisation_id = ? AND state = 2 AND lease = ? AND message_id IN {{blobs}}`
 
 	sqlBackToRouting = `
-UPDATE delivery SET state = 0, due_at = ?, lease = 0, lease_until = 0, intent_at = 0
+UPDATE delivery SET state = 0, due_at = ?, lease = 0, holder = 0, intent_at = 0
 WHERE organisation_id = ? AND state = 2 AND lease = ? AND message_id IN {{blobs}}`
 
-	sqlRenew = `UPDATE delivery SET lease_until = ? WHERE organisation_id = ? AND state = 2 AND lease = ?`
-
-	// Rows whose lease ran out.
+	// Rows of engines that live no more.
 	sqlStale = `
 SELECT organisation_id, message_id, person_id, purpose, kind, priority, lane, expires_at, attempt, doubt, lease, intent_at, failure, reason FROM delivery
-WHERE state = 2 AND lease_until < ? ORDER BY lease_until LIMIT ?`
+WHERE state = 2 AND holder NOT IN (SELECT holder FROM delivery_holder WHERE organisation_id = ? AND until_at >= ?) LIMIT ?`
+
+	sqlHold = `
+INSERT INTO delivery_holder (organisation_id, holder, until_at) VALUES (?, ?, ?)
+ON CONFLICT (organisation_id, holder) DO UPDATE SET until_at = excluded.until_at`
+
+	sqlLetGo = `DELETE FROM delivery_holder WHERE organisation_id = ? AND holder = ?`
+
+	sqlForgetHolders = `DELETE FROM delivery_holder WHERE organisation_id = ? AND until_at < ?`
 
 	// Rows that waited too long.
 	sqlOverdue = `
@@ -77,7 +85,7 @@ WHERE state < 2 AND expires_at <= ? ORDER BY expires_at LIMIT ?`
 
 	// Takes a waiting row, so that it can be ended like a claimed one.
 	sqlTake = `
-UPDATE delivery SET state = 2, lease = ?, lease_until = ?, intent_at = 0 WHERE organisation_id = ? AND message_id = ? AND state < 2`
+UPDATE delivery SET state = 2, lease = ?, holder = ?, intent_at = 0 WHERE organisation_id = ? AND message_id = ? AND state < 2`
 
 	sqlCancel = `
 UPDATE delivery SET state = 3, ending = ?, reason = ?, done_at = ?, failure = '' WHERE organisation_id = ? AND message_id = ? AND state < 2`
@@ -93,5 +101,5 @@ FROM delivery WHERE organisation_id = ? AND message_id = ?`
 	sqlCounts = `SELECT state, ending, count(*), sum(doubt) FROM delivery WHERE organisation_id = ? GROUP BY state, ending`
 
 	// After a restore from a backup every open row may have been sent since: all are in doubt.
-	sqlDoubtAll = `UPDATE delivery SET state = 2, lease = 0, lease_until = 1, intent_at = 1 WHERE state < 3`
+	sqlDoubtAll = `UPDATE delivery SET state = 2, lease = 0, holder = 0, intent_at = 1 WHERE state < 3`
 )

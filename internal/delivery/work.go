@@ -46,7 +46,7 @@ var errLost = errors.New("delivery: the lease was lost")
 func (w *worker) run(ctx context.Context) {
 	w.sent = map[*smtpclient.Message]*job{}
 	for ctx.Err() == nil {
-		w.ready = slices.DeleteFunc(w.ready, w.isLost)
+		w.ready = slices.DeleteFunc(w.ready, func(j *job) bool { return j.lost })
 		if !w.fill(ctx) {
 			if !w.idle(ctx) {
 				break
@@ -66,14 +66,6 @@ func (w *worker) run(ctx context.Context) {
 	}
 	w.giveBack()
 	w.hangUp()
-}
-
-// isLost tells whether a job's lease is another's by now, and lets go of it.
-func (w *worker) isLost(j *job) bool {
-	if j.lost {
-		w.e.settled(j.lease, 1)
-	}
-	return j.lost
 }
 
 func (w *worker) parked() bool {
@@ -171,7 +163,6 @@ func (w *worker) claim(ctx context.Context, only Priority) []*row {
 	if len(rows) == 0 {
 		return nil
 	}
-	w.e.addClaim(lease, k.org, len(rows))
 	if len(rows) == claimRows {
 		w.d.more(ctx, w.hard, w.lane)
 	}
@@ -180,7 +171,7 @@ func (w *worker) claim(ctx context.Context, only Priority) []*row {
 
 func (e *Engine) claim(ctx context.Context, tx *store.Tx, lane int64, k streamKey, lease int64) ([]*row, error) {
 	now := store.Millis(tx.Now)
-	got, err := tx.Query(ctx, sqlClaim, lease, store.Millis(tx.Now.Add(e.s.Lease)), tx.Organisation(), lane, int64(k.priority), tx.Organisation(), now, now, claimRows)
+	got, err := tx.Query(ctx, sqlClaim, lane, int64(k.priority), tx.Organisation(), now, now, claimRows, lease, e.holder, tx.Organisation())
 	if err != nil {
 		return nil, fmt.Errorf("claim rows: %w", err)
 	}
@@ -434,6 +425,15 @@ func (e *Engine) intend(ctx context.Context, org id.Organisation, group []*job) 
 	})
 }
 
+// unrecorded gives what the decision has to record, while no intent has recorded it: a message that is refused before its last dot was
+// decided on all the same.
+func (j *job) unrecorded() func(ctx context.Context, tx *store.Tx) error {
+	if j.intended {
+		return nil
+	}
+	return j.prepared.Record
+}
+
 // done takes a message's result.
 func (w *worker) done(m *smtpclient.Message, res smtpclient.Result) {
 	j := w.sent[m]
@@ -442,7 +442,6 @@ func (w *worker) done(m *smtpclient.Message, res smtpclient.Result) {
 	state := w.conn.State()
 	switch {
 	case j.lost:
-		w.e.settled(j.lease, 1)
 		return
 	case farewell(res, w.conn.Sent()):
 		n := w.conn.Sent()
@@ -457,7 +456,7 @@ func (w *worker) done(m *smtpclient.Message, res smtpclient.Result) {
 		slog.Warn("delivery: a message cannot be sent as it is", "message", j.message.String(), "reply", res.Reply.String(), "error", res.Err)
 	}
 	n := w.e.s.after(j.row, res, judge(res, j.way.Group), now)
-	r := record{row: j.row, next: n, reply: res.Reply, group: j.way.Group}
+	r := record{row: j.row, next: n, reply: res.Reply, group: j.way.Group, note: j.unrecorded()}
 	if n.end == Accepted {
 		r.proof, r.tls = given(j.way, state), state.Version
 	}
@@ -505,8 +504,6 @@ func (w *worker) giveBack() {
 	for _, j := range w.ready {
 		if !j.lost {
 			rows = append(rows, j.row)
-		} else {
-			w.e.settled(j.lease, 1)
 		}
 	}
 	rows = append(rows, w.batch...)
@@ -531,7 +528,6 @@ func (e *Engine) releaseAll(rows []*row, statement string, due time.Time) {
 			return err
 		})
 		warn(ctx, "rows cannot be given back; their leases will run out", err)
-		e.settled(lease, len(rows))
 		if err == nil && statement == sqlRelease {
 			for _, r := range rows {
 				e.tell(hint{stream{r.lane, r.priority, r.org}, due})

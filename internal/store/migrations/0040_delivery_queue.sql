@@ -3,7 +3,7 @@
 --   state    0 routing, 1 ready, 2 sending, 3 done; ending says how it was done
 --   lane     keyed hash of source and receiver: whoever reads the table learns that rows go to one receiver, not to which
 --   failure  what the last connection lacked: the row waits to be decided anew (redecide)
---   lease    a random number per claim; an outcome counts only under its own
+--   lease    a random number per claim; an outcome counts only under its own. holder: the engine that has it, see delivery_holder
 CREATE TABLE delivery (
     organisation_id {{int}} NOT NULL,
     message_id {{blob}} NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE delivery (
     attempt {{int}} NOT NULL,
     doubt {{int}} NOT NULL,
     lease {{int}} NOT NULL,
-    lease_until {{int}} NOT NULL,
+    holder {{int}} NOT NULL,
     intent_at {{int}} NOT NULL,
     failure TEXT NOT NULL,
     class TEXT NOT NULL,
@@ -40,5 +40,13 @@ CREATE TABLE delivery (
 
 CREATE INDEX delivery_routing ON delivery (due_at, organisation_id, message_id) WHERE state = 0;
 CREATE INDEX delivery_ready ON delivery (lane, priority, organisation_id, due_at) WHERE state = 1;
-CREATE INDEX delivery_sending ON delivery (lease, lease_until) WHERE state = 2;
+CREATE INDEX delivery_sending ON delivery (holder, lease) WHERE state = 2;
 CREATE INDEX delivery_waiting ON delivery (expires_at) WHERE state < 2;
+
+-- Engines at work, of the installation: organisation 0. Each says now and then that it lives; rows of one that does not are taken over.
+CREATE TABLE delivery_holder (
+    organisation_id {{int}} NOT NULL,
+    holder {{int}} NOT NULL,
+    until_at {{int}} NOT NULL,
+    PRIMARY KEY (organisation_id, holder)
+){{clustered}};
