@@ -43,7 +43,7 @@ func New(p Parts) *Face {
 	h := humago.New(f.mux, c)
 	for _, r := range f.routes() {
 		if r.row.Permission == "" {
-			panic("api: the route " + r.row.Name + " names no permission")
+			panic("api: the route " + r.row.Operation + " names no permission")
 		}
 		r.register(h, r.row)
 	}
@@ -118,7 +118,7 @@ type route struct {
 func on[I, O any](row web.Row, handle func(context.Context, *I) (*O, error)) route {
 	return route{row, func(h huma.API, row web.Row) {
 		op := huma.Operation{
-			OperationID: row.Name, Method: row.Method, Path: row.Path, Summary: row.Summary, MaxBodyBytes: 4 << 20,
+			OperationID: row.Operation, Method: row.Method, Path: row.Path, Summary: row.Summary, MaxBodyBytes: 4 << 20,
 			Tags: []string{strings.Split(strings.TrimPrefix(row.Path, "/api/v1/"), "/")[0]}, RejectUnknownQueryParameters: true,
 		}
 		huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
@@ -128,7 +128,7 @@ func on[I, O any](row web.Row, handle func(context.Context, *I) (*O, error)) rou
 			out, err := handle(ctx, in)
 			if err != nil {
 				if fault.Is(err, fault.Internal) {
-					slog.ErrorContext(ctx, "a request failed", "route", row.Name, "error", err)
+					slog.ErrorContext(ctx, "a request failed", "route", row.Operation, "error", err)
 				}
 				return nil, web.ProblemOf(err)
 			}
@@ -156,7 +156,7 @@ func problem(status int, text string, errs ...error) huma.StatusError {
 }
 
 func row(name, method, path string, p staff.Permission, summary string) web.Row {
-	return web.Row{Name: name, Method: method, Path: "/api/v1" + path, Permission: string(p), Summary: summary}
+	return web.Row{Operation: name, Method: method, Path: "/api/v1" + path, Permission: string(p), Summary: summary}
 }
 
 // schemaName names a type in the OpenAPI document: the face's own by their names, those of the packages below with the package's before.

@@ -11,7 +11,7 @@ import (
 func (f *Face) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
-		on(web.Row{Name: "health", Method: get, Path: "/api/v1/health", Permission: web.Public, Summary: "Whether the process lives, and whether it is ready"}, f.health),
+		on(web.Row{Operation: "health", Method: get, Path: "/api/v1/health", Permission: web.Public, Summary: "Whether the process lives, and whether it is ready"}, f.health),
 
 		on(row("list-organisations", get, "/organisations", staff.OrganisationView, "The organisations of the installation"), f.listOrganisations),
 		on(row("create-organisation", post, "/organisations", staff.OrganisationChange, "Make an organisation with its first sender"), f.createOrganisation),

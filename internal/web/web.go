@@ -13,7 +13,7 @@ import (
 
 // Row is one route of a face: its operation's name, method, path and the permission it asks for. Public routes say so.
 type Row struct {
-	Name       string
+	Operation  string
 	Method     string
 	Path       string
 	Permission string
