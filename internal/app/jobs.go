@@ -25,6 +25,7 @@ func (a *App) jobs() []runner {
 		{"imports", a.unforked(a.resumeImports)},
 		{"keys", a.every(time.Hour, a.rotateWhenDue)},
 		{"policies", a.every(time.Hour, a.parts.Ways.Prune)},
+		{"changes", a.every(time.Hour, a.pruneChanges)},
 	}
 }
 
@@ -102,6 +103,24 @@ func (a *App) resumeImports(ctx context.Context) error {
 		}
 	}
 	<-ctx.Done()
+	return nil
+}
+
+// pruneChanges drops the changes that the audience index has taken in. On PostgreSQL other nodes may still need them.
+func (a *App) pruneChanges(ctx context.Context) error {
+	if a.parts.Store.Engine() != store.SQLite {
+		return nil
+	}
+	for _, org := range a.organisations(ctx) {
+		passed := a.audience.Passed(org)
+		if passed == 0 {
+			continue
+		}
+		err := a.parts.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error { return a.parts.Ledger.PruneChanges(ctx, tx, passed) })
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
