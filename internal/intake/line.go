@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 // maxLine is the longest line that is taken, in bytes. A longer one is passed over without being held in memory.
@@ -43,6 +44,9 @@ func (l *lines) next() (line, error) {
 		part, err := l.r.ReadSlice('\n')
 		size += int64(len(part))
 		if size <= l.limit+2 { // its end may be CR LF
+			if need := len(l.buf) + len(part); need > cap(l.buf) {
+				l.buf = slices.Grow(l.buf, max(need, 2*cap(l.buf))-len(l.buf))
+			}
 			l.buf = append(l.buf, part...)
 		} else if cap(l.buf) > 0 {
 			l.buf = nil // a line too long gives its memory back
