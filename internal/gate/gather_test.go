@@ -3,6 +3,7 @@ package gate_test
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 
 // clinic is an organisation with people and their papers, for one test.
 type clinic struct {
-	t          *testing.T
+	t          testing.TB
 	st         *store.Store
 	scope      id.Scope
 	people     *people.People
@@ -32,7 +33,7 @@ type clinic struct {
 	gatherer   *gate.Gatherer
 }
 
-func openClinic(t *testing.T, st *store.Store) *clinic {
+func openClinic(t testing.TB, st *store.Store) *clinic {
 	t.Helper()
 	keys, led := caretest.Ground(t, st)
 	c := &clinic{t: t, st: st, people: people.New(st, keys, led), agreements: agreement.New(keys, led), orgs: organisation.New(st, keys, led)}
@@ -397,4 +398,27 @@ func TestContent(t *testing.T) {
 	if e := gate.ElementsOf(organisation.ClassTransactional, links, brand, compose.Rendered{Text: "Hello"}); e.OptOut || e.PostalAddress || e.AdLabel {
 		t.Errorf("%+v", e)
 	}
+}
+
+// BenchmarkGather builds the facts of a hundred messages at once, as Prepare does.
+func BenchmarkGather(b *testing.B) {
+	c := openClinic(b, caretest.Open(b))
+	const messages = 100
+	asks := make([]gate.Ask, messages)
+	for i := range asks {
+		asks[i] = ask(c.patient(fmt.Sprintf("p%d", i), people.Core{Contacts: mailbox(fmt.Sprintf("p%d@trusted.example", i))}))
+	}
+	for b.Loop() {
+		err := c.st.Read(b.Context(), c.scope, func(ctx context.Context, tx *store.Tx) error {
+			all, err := c.gatherer.GatherAll(ctx, tx, asks)
+			for i := range all {
+				gate.Decide(all[i])
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/messages, "µs/message")
 }
