@@ -149,8 +149,9 @@ func (s *story) signature(ctx context.Context, raw []byte) error {
 			return errors.New("demo: the signature is another domain's")
 		}
 	}
-	if len(all) == 0 {
-		return errors.New("demo: there is no signature")
+	header, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	if len(all) != 2 || !bytes.Contains(header, []byte("a=rsa-sha256")) || !bytes.Contains(header, []byte("a=ed25519-sha256")) {
+		return errors.New("demo: there is not one RSA and one Ed25519 signature")
 	}
 	return nil
 }

@@ -33,8 +33,12 @@ func (s *story) audit(ctx context.Context, known head) (err error) {
 	if err := errors.Join(s.api.copyTo(ctx, "/ledger/export", f), f.Close()); err != nil {
 		return fmt.Errorf("export the ledger: %w", err)
 	}
-	if err := os.WriteFile(s.place.auditorKey(), []byte(known.PublicKey+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write the public key: %w", err)
+	err = errors.Join(
+		os.WriteFile(s.place.auditorKey(), []byte(known.PublicKey+"\n"), 0o600),
+		os.WriteFile(s.place.checkpoint(), []byte(known.Checkpoint), 0o600),
+	)
+	if err != nil {
+		return fmt.Errorf("write what the auditor keeps: %w", err)
 	}
 	raw, err := os.ReadFile(s.place.ledgerTar())
 	if err != nil {

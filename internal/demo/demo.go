@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/carepost/carepost/internal/app"
@@ -191,7 +190,7 @@ func (s *story) importing(ctx context.Context) error {
 	s.hold(got.Result.People.Created == int64(len(s.people)), "each of %d people is there (%d are)", len(s.people), got.Result.People.Created)
 	s.result.People, s.result.Facts = int(got.Result.People.Created), got.Result.Facts
 	records := papers(s.people, s.now)
-	if err := s.timed("papers", func() error { return errors.Join(s.record(ctx, records), s.know(ctx)) }); err != nil {
+	if err := s.timed("papers", func() error { return errors.Join(s.record(ctx, records), s.know(ctx, world.MRNSystem)) }); err != nil {
 		return err
 	}
 	s.sayImport(got, resources, len(records))
@@ -278,8 +277,12 @@ func (s *story) close() error {
 	return nil
 }
 
-// explain adds the last lines of the child's log to an error that ended the story.
+// explain says what did not hold before an error ended the story, and shows the last lines of the child's log.
 func (s *story) explain(err error) error {
+	s.screen.clear()
+	if fault.CodeOf(err) == fault.Internal {
+		err = fault.Wrap(fault.Unavailable, err, "the story broke off: %v", err)
+	}
 	for _, b := range s.broken {
 		fmt.Fprintln(s.o.Err, "did not hold:", b) //nolint:errcheck // nowhere else to say it
 	}
@@ -289,6 +292,6 @@ func (s *story) explain(err error) error {
 	}
 	const tail = 2000
 	raw = raw[max(0, len(raw)-tail):]
-	fmt.Fprintf(s.o.Err, "the end of %s:\n%s\n", filepath.Base(s.place.logFile()), raw) //nolint:errcheck // as above
+	fmt.Fprintf(s.o.Err, "the end of the server's log:\n%s\n", raw) //nolint:errcheck // as above
 	return err
 }

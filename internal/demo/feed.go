@@ -78,7 +78,7 @@ func papers(people []world.Person, now time.Time) (records []object) {
 		if p.Paperwork.Restriction {
 			add("restriction", object{"purpose": "marketing"})
 		}
-		if p.Paperwork.OptOut {
+		if p.Paperwork.OptOut && !fed(p) {
 			add("suppression", object{"covers": "commercial", "reason": "asked"})
 		}
 		if p.Paperwork.PlainRequest {
@@ -95,6 +95,9 @@ func papers(people []world.Person, now time.Time) (records []object) {
 	}
 	return records
 }
+
+// fed tells whether the person's opt-out is known from the export alone: a refusal there applies at once.
+func fed(p world.Person) bool { return p.Paperwork.OptOut && p.Number%2 == 0 }
 
 // authorization is a whole authorization for the paid offer: 45 CFR 164.508(c), (a)(3)(ii).
 func authorization(p world.Person, signed, expires time.Time) object {
@@ -123,15 +126,15 @@ func (s *story) record(ctx context.Context, records []object) error {
 	return nil
 }
 
-// know finds each person's id by the record number, as the front desk would.
-func (s *story) know(ctx context.Context) error {
+// know finds each person's id by the record number of a system, as the front desk would.
+func (s *story) know(ctx context.Context, system string) error {
 	s.byID = make(map[string]*world.Person, len(s.people))
 	for i := range s.people {
 		p := &s.people[i]
 		var out struct {
 			People []string `json:"people"`
 		}
-		if err := s.api.get(ctx, "/people", url.Values{"identifier": {world.MRNSystem + "|" + p.MRN}}, &out); err != nil {
+		if err := s.api.get(ctx, "/people", url.Values{"identifier": {system + "|" + p.MRN}}, &out); err != nil {
 			return err
 		}
 		if len(out.People) == 1 {

@@ -51,6 +51,7 @@ func (p place) logFile() string    { return filepath.Join(p.log, "carepost.log")
 func (p place) settings() string   { return filepath.Join(p.dir, "carepost.yaml") }
 func (p place) ledgerTar() string  { return filepath.Join(p.dir, "ledger.tar") }
 func (p place) auditorKey() string { return filepath.Join(p.dir, "ledger.pub") }
+func (p place) checkpoint() string { return filepath.Join(p.dir, "ledger.known") }
 
 // config gives the settings of the demo's installation.
 func (p place) config(control string) config.Config {

@@ -36,6 +36,9 @@ type scanned struct {
 	hits, control int
 }
 
+// notWires is how many places are no connections.
+const notWires = 4
+
 // scanRunning looks through what the product has written while it still runs: database and write-ahead log, the rest of its folder, its
 // log, its temporary files; and through every byte of every connection to the receivers, of which all begin unencrypted.
 func (s *story) scanRunning(ctx context.Context) error {
@@ -50,7 +53,7 @@ func (s *story) scanRunning(ctx context.Context) error {
 	if err := appendTo(s.place.logFile(), s.control.everyForm()); err != nil {
 		return err
 	}
-	for _, t := range []struct{ name, root string }{{"database and its log, running", s.place.data}, {"program's log", s.place.log}, {"temporary files", s.place.tmp}} {
+	for _, t := range []struct{ name, root string }{{"the database, running", s.place.data}, {"the program's log", s.place.log}, {"the temporary files", s.place.tmp}} {
 		if err := s.scanTree(t.name, t.root); err != nil {
 			return err
 		}
@@ -66,7 +69,7 @@ func (s *story) scanRunning(ctx context.Context) error {
 
 // scanResting looks through the data folder once more when the product has stopped: by then all is in the database file.
 func (s *story) scanResting() error {
-	err := s.scanTree("database, at rest", s.place.data)
+	err := s.scanTree("the database, at rest", s.place.data)
 	for _, x := range s.scans {
 		s.result.Canary.Hits += x.hits
 		if x.control > 0 {

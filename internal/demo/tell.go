@@ -16,7 +16,7 @@ func (s *story) chapter(title string) { s.screen.chapter(title) }
 
 func (s *story) title() {
 	s.screen.say("Carepost demo: %d made-up people, seed %d, in %s", len(s.people), s.o.Seed, s.place.dir)
-	s.screen.say("The product runs as a process of its own; seven mail servers, their DNS and their CA run here.")
+	s.screen.say("The product runs as a process of its own; %d mail servers, their DNS and their CA run here.", len(receivers))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
@@ -24,21 +24,21 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds())
 func (s *story) sayImport(got imported, resources, records int) {
 	s.screen.say("  %s FHIR resources: %s people, %s facts, %s events, in %s", thousands(resources), thousands(got.Result.People.Created),
 		thousands(got.Result.Facts), thousands(got.Result.Events), seconds(s.took["import"]))
-	kinds := map[string]int{}
+	n := map[string]int{}
 	for _, p := range s.people {
 		w := p.Paperwork
 		for kind, has := range map[string]bool{
-			"authorizations": w.Authorization == "valid", "expired ones": w.Authorization == "expired", "restrictions": w.Restriction, "opt-outs": w.OptOut,
-			"requests for plain mail": w.PlainRequest, "for another address": w.Confidential == "second", "for post only": w.Confidential == "post",
+			"valid": w.Authorization == "valid", "expired": w.Authorization == "expired", "restriction": w.Restriction, "fed": fed(p), "out": w.OptOut && !fed(p),
+			"plain": w.PlainRequest, "second": w.Confidential == "second", "post": w.Confidential == "post",
 		} {
 			if has {
-				kinds[kind]++
+				n[kind]++
 			}
 		}
 	}
-	s.screen.say("  %d papers recorded: %d authorizations, %d expired ones, %d restrictions, %d opt-outs, %d requests", records, kinds["authorizations"],
-		kinds["expired ones"], kinds["restrictions"], kinds["opt-outs"], kinds["requests for plain mail"]+kinds["for another address"]+kinds["for post only"])
-	s.screen.say("  (%d for plain mail, %d for another address, %d for post only)", kinds["requests for plain mail"], kinds["for another address"], kinds["for post only"])
+	s.screen.say("  %d papers recorded: %d authorizations and %d expired ones, %d restrictions, %d opt-outs (%d more were in", records, n["valid"], n["expired"],
+		n["restriction"], n["out"], n["fed"])
+	s.screen.say("  the export), %d requests for plain mail, %d for another address, %d for post only", n["plain"], n["second"], n["post"])
 }
 
 // leftOut says whom one condition of a rule alone keeps out.
@@ -61,31 +61,53 @@ type explanation struct {
 // saySegments shows the rules with their counts, whom a condition alone keeps out, and why one person is not in the first of them.
 func (s *story) saySegments(ctx context.Context) error {
 	for _, c := range s.campaigns {
-		s.screen.say("  %-6s %d of %d people   %s", c.name, c.matched, c.people, c.rule)
+		unknown := ""
+		if c.unknown > 0 {
+			unknown = fmt.Sprintf(", not known of %d", c.unknown)
+		}
+		s.screen.say("  %-5s  %s", c.name, c.rule)
+		s.screen.say("         %d of %d people%s", c.matched, c.people, unknown)
 		var out leftOut
 		if err := s.api.get(ctx, "/segments/"+url.PathEscape(c.name)+"/left-out", nil, &out); err != nil {
 			return err
 		}
 		for _, r := range out.Reasons {
 			if r.Failed+r.Unknown > 0 {
-				s.screen.say("           %4d kept out by this alone: %s", r.Failed+r.Unknown, r.Leaf)
+				s.screen.say("         %d kept out by this alone: %s", r.Failed+r.Unknown, r.Leaf)
 			}
 		}
 	}
+	for _, ask := range []struct {
+		result string
+		whom   func(p *world.Person) bool
+	}{
+		{"false", func(p *world.Person) bool { return p.Diabetic && p.A1c < 8 && p.A1cDays < 180 }},
+		{"unknown", func(p *world.Person) bool { return p.Diabetic && p.A1cDays > 190 }},
+	} {
+		if err := s.sayWhy(ctx, ask.result, ask.whom); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sayWhy shows why one person is not in the segment care: because something is not so, or because it is not known.
+func (s *story) sayWhy(ctx context.Context, result string, whom func(p *world.Person) bool) error {
 	for person, p := range s.sorted() {
-		if !p.Diabetic || p.Uncontrolled() {
+		if !whom(p) {
 			continue
 		}
 		var out explanation
 		if err := s.api.get(ctx, "/segments/care/people/"+url.PathEscape(person), nil, &out); err != nil {
 			return err
 		}
-		s.hold(out.Result == "false", "a person who is not in the segment is told not to be (%s)", out.Result)
-		s.screen.say("  Is %s in care? %s:", person, map[string]string{"true": "Yes", "false": "No"}[out.Result])
+		s.hold(out.Result == result, "what one person is told of the segment is %s (it is %s)", result, out.Result)
+		s.screen.say("  Is %s in care? %s.", person, map[string]string{"true": "Yes", "false": "No", "unknown": "That is not known, so no"}[out.Result])
 		for _, part := range out.Parts {
-			s.screen.say("    %-5s %s  (%s)", part.Result, part.Text, part.Because)
+			s.screen.say("      %-7s %s", part.Result, part.Text)
+			s.screen.say("              %s", part.Because)
 		}
-		break
+		return nil
 	}
 	return nil
 }
@@ -168,7 +190,9 @@ func (s *story) sayDecisions() {
 		rows = append(rows, append(row, count(sum)))
 	}
 	s.screen.table([]string{"How it was decided", ">care", ">offer", ">both"}, rows)
-	s.screen.say("  %d were put off once by a busy server and then taken, %d came back for good.", s.result.Deferred, s.result.Bounced)
+	s.screen.say("")
+	s.screen.say("  Of those that left, %d were put off by a busy server and then taken; %d came back, for nobody is there.",
+		s.result.Deferred, s.result.Bounced)
 }
 
 func (s *story) sayReasons() {
@@ -193,18 +217,39 @@ func (s *story) sayReasons() {
 			lines[at].both++
 		}
 	}
-	slices.SortFunc(lines, func(a, b *line) int {
-		if a.way != b.way {
-			return -strings.Compare(a.way, b.way)
+	for _, part := range []struct{ way, title string }{{wayRefused, "Refused, because"}, {wayHeld, "Held for a person, because"}} {
+		var rows [][]string
+		slices.SortFunc(lines, func(a, b *line) int { return b.both - a.both })
+		for _, l := range lines {
+			if l.way != part.way {
+				continue
+			}
+			first, more := fold(l.why.Text, textWidth)
+			rows = append(rows, []string{first, count(l.n[0]), count(l.n[1]), l.why.Rule})
+			for _, m := range more {
+				rows = append(rows, []string{"  " + m, "", "", ""})
+			}
 		}
-		return b.both - a.both
-	})
-	var rows [][]string
-	for _, l := range lines {
-		rows = append(rows, []string{l.way, l.why.Text, count(l.n[0]), count(l.n[1]), l.why.Rule})
+		s.screen.say("")
+		s.screen.table([]string{part.title, ">care", ">offer", "rule"}, rows)
 	}
-	s.screen.say("")
-	s.screen.table([]string{"", "Why", ">care", ">offer", "rule"}, rows)
+}
+
+// textWidth is the width of the column of reasons: the table fits into 100 columns with it.
+const textWidth = 52
+
+// fold cuts a text into lines of words.
+func fold(text string, width int) (first string, more []string) {
+	var lines []string
+	line := ""
+	for _, w := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(w) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimSpace(line + " " + w)
+	}
+	lines = append(lines, line)
+	return lines[0], lines[1:]
 }
 
 func (s *story) sayArrivals(arrived map[string]arrival) {
@@ -230,35 +275,25 @@ func (s *story) sayProofs() {
 		}
 		return "NOT "
 	}
-	s.screen.say("  %s ledger   %s entries verified offline with the public key alone: nothing changed, dropped or put in", ok(s.result.Ledger.Verified), thousands(s.report.Entries))
-	s.screen.say("                since the checkpoint at entry %s that an auditor had kept; one changed byte was noticed", thousands(s.report.KnownSize))
-	s.screen.say("  %s DKIM     %s mails, each with an RSA and an Ed25519 signature that go-msgauth verified against the zone", ok(s.signed == s.result.Delivered), thousands(s.signed))
-	s.screen.say("  %s canary   %d hits of names, record numbers, birth dates, phones, drugs and diagnoses in six encodings", ok(s.result.Canary.Hits == 0), s.result.Canary.Hits)
-	s.screen.say("                in %d places; a control planted in each was found in %d:", len(s.scans), s.result.Canary.Control)
-	line := "               "
-	for i, x := range s.scans {
-		name := x.name
-		if i < len(s.scans)-1 {
-			name += ","
-		}
-		if len(line)+len(name) > 105 {
-			s.screen.say("%s", line)
-			line = "               "
-		}
-		line += " " + name
-	}
-	s.screen.say("%s", line)
+	s.screen.say("  %s ledger  %s entries verified offline, with nothing but the public key: none was changed, dropped", ok(s.result.Ledger.Verified),
+		thousands(s.report.Entries))
+	s.screen.say("               or put in since the checkpoint at entry %s that an auditor had kept; then one byte was", thousands(s.report.KnownSize))
+	s.screen.say("               changed, and that was noticed")
+	s.screen.say("  %s DKIM    %s mails, each with an RSA and an Ed25519 signature that another library verified", ok(s.signed == s.result.Delivered), thousands(s.signed))
+	s.screen.say("  %s canary  %d hits of names, record numbers, birth dates, phones, drugs and diagnoses in six encodings:", ok(s.result.Canary.Hits == 0),
+		s.result.Canary.Hits)
+	s.screen.say("               in the database (running, with its write-ahead log, and at rest), the program's log, its")
+	s.screen.say("               temporary files, and every byte to and from %d servers; the control planted in each of", len(s.scans)-notWires)
+	s.screen.say("               these %d places was found in %d", len(s.scans), s.result.Canary.Control)
 }
 
 func (s *story) sayEnd() {
 	s.screen.say("")
 	if len(s.broken) > 0 {
-		s.screen.say("%d parts did NOT hold:", len(s.broken))
-		for _, b := range s.broken {
-			s.screen.say("  - %s", b)
-		}
+		s.screen.say("%d parts did NOT hold.", len(s.broken))
 	} else {
-		s.screen.say("Every part held, in %.1f s.", s.result.Seconds)
+		s.screen.say("Every part held, in %.1f s: start %s, import %s, papers %s, messages %s, proofs %s.", s.result.Seconds, seconds(s.took["start"]),
+			seconds(s.took["import"]), seconds(s.took["papers"]), seconds(s.took["send care"]+s.took["send offer"]), seconds(s.took["proof"]))
 	}
 	if s.o.Once && s.o.Dir == "" {
 		return
@@ -271,22 +306,28 @@ func (s *story) sayEnd() {
 	if strings.Contains(filepath.ToSlash(me), "/go-build") {
 		me = "go run ./cmd/carepost" // `go run` removes its binary when it ends
 	}
-	me += " --config " + s.place.settings()
 	s.screen.say("")
 	s.screen.say("Look further; the installation is kept in %s:", s.place.dir)
+	s.screen.say("  export CAREPOST_CONFIG=%s", s.place.settings())
 	for _, c := range s.commands() {
 		s.screen.say("  %s %s", me, c)
 	}
 	s.screen.say("Remove it when you are done: rm -r %s", s.place.dir)
 }
 
+// commands are worth trying on what is kept.
 func (s *story) commands() []string {
-	all := []string{"segment count care"}
-	for i := range s.campaigns[0].messages {
-		if m := &s.campaigns[0].messages[i]; m.way() == wayHeld {
+	care := s.campaigns[0]
+	all := []string{"segment left-out care", "message sends"}
+	for i := range care.messages {
+		if m := &care.messages[i]; m.way() == wayHeld {
 			all = append(all, "message show "+m.ID)
 			break
 		}
 	}
-	return append(all, "ledger show", "ledger verify "+s.place.ledgerTar()+" --key "+s.place.auditorKey(), "doctor")
+	in := func(path string) string {
+		return "$(dirname $CAREPOST_CONFIG)/" + filepath.Base(path)
+	}
+	return append(all, "ledger show",
+		"ledger verify "+in(s.place.ledgerTar())+" --key "+in(s.place.auditorKey())+" --known "+in(s.place.checkpoint()))
 }
