@@ -78,3 +78,28 @@ func BenchmarkImport(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkImportAgain says how fast an export is that says nothing new.
+func BenchmarkImportAgain(b *testing.B) {
+	total := 0
+	c := open(b, caretest.Open(b))
+	files, n := export(b, 1000, 20)
+	c.run(intake.Options{Files: files})
+	for b.Loop() {
+		total += n
+		c.run(intake.Options{Files: files})
+	}
+	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "resources/s")
+}
+
+// BenchmarkDryRun says how fast an export is counted.
+func BenchmarkDryRun(b *testing.B) {
+	total := 0
+	c := open(b, caretest.Open(b))
+	files, n := export(b, 1000, 20)
+	for b.Loop() {
+		total += n
+		c.run(intake.Options{Files: files, DryRun: true})
+	}
+	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "resources/s")
+}

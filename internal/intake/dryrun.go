@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -176,12 +175,9 @@ func (p *preview) read(at place) (Message, error) {
 			return Message{}, fmt.Errorf("read file %d again: %w", at.file+1, err)
 		}
 	}
-	l := newLines(bytes.NewReader(body), at.line-1, at.offset)
-	one, err := l.next()
-	if err != nil {
-		return Message{}, fmt.Errorf("read file %d again: %w", at.file+1, err)
-	}
 	c := &chunk{}
+	one := line{number: at.line, end: at.offset + int64(at.size), body: trimLine(body, at.offset == 0)}
+	one.size = int64(len(one.body))
 	c.add(p.mapper, &one)
 	if int(at.part) >= len(c.messages) {
 		return Message{}, fault.New(fault.Conflict, "file %d changed during the dry run", at.file+1)

@@ -68,14 +68,20 @@ func (l *lines) next() (line, error) {
 	if size > l.limit+2 {
 		return out, nil
 	}
-	body := bytes.TrimSuffix(l.buf, []byte("\n"))
-	body = bytes.TrimSuffix(body, []byte("\r"))
-	if first {
-		body = bytes.TrimPrefix(body, byteOrderMark)
-	}
+	body := trimLine(l.buf, first)
 	out.size = int64(len(body))
 	if out.size <= l.limit {
 		out.body = body
 	}
 	return out, nil
+}
+
+// trimLine takes the end off a line, and the byte order mark off the first.
+func trimLine(body []byte, first bool) []byte {
+	body = bytes.TrimSuffix(body, []byte("\n"))
+	body = bytes.TrimSuffix(body, []byte("\r"))
+	if first {
+		body = bytes.TrimPrefix(body, byteOrderMark)
+	}
+	return body
 }

@@ -128,3 +128,21 @@ AS u (seq, person_id, id, source_id, key, state, import_id, record) ON CONFLICT 
 
 	endEvent = `UPDATE event SET state = 2 WHERE organisation_id = ? AND seq = ? AND state = 1`
 )
+
+// Undoing an import.
+const (
+	selectImported = `SELECT DISTINCT person_id FROM fact WHERE organisation_id = ? AND import_id = ? AND state < 3 AND person_id > ?
+ORDER BY person_id LIMIT ?`
+
+	selectImportedRows = `SELECT person_id, id, source_id, resource, state, ended_at, ended_by FROM fact
+WHERE organisation_id = ? AND person_id IN {{blobs}} AND import_id = ? AND state < 3 ORDER BY person_id, id`
+
+	selectReplaced = `SELECT person_id, id, source_id, resource, import_id, record FROM fact
+WHERE organisation_id = ? AND ended_by = ? AND import_id <> ? AND state = 2 AND resource IN {{blobs}}`
+
+	withdrawFact = `UPDATE fact SET state = 3, ended_at = ?, ended_by = NULL WHERE organisation_id = ? AND person_id = ? AND id = ? AND state < 3`
+
+	restoreFact = `UPDATE fact SET state = 1, ended_at = 0, ended_by = NULL WHERE organisation_id = ? AND person_id = ? AND id = ? AND state = 2`
+
+	handOnFact = `UPDATE fact SET ended_by = ?, ended_at = ? WHERE organisation_id = ? AND person_id = ? AND id = ? AND state = 2`
+)

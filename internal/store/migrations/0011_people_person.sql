@@ -65,7 +65,8 @@ CREATE TABLE fact (
 ){{clustered}};
 
 CREATE UNIQUE INDEX fact_current ON fact (organisation_id, source_id, resource) WHERE state = 1;
-CREATE INDEX fact_import ON fact (organisation_id, import_id);
+CREATE INDEX fact_import ON fact (organisation_id, import_id, person_id);
+CREATE INDEX fact_ended ON fact (organisation_id, ended_by, resource) WHERE ended_by IS NOT NULL;
 
 -- Events, appended in the order of their numbers. state: 1 stands, 2 taken back, 3 takes one back.
 CREATE TABLE event (
