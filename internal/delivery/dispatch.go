@@ -82,7 +82,7 @@ func (e *Engine) dispatch(ctx context.Context) {
 		if !now.Before(nextScan) {
 			began := time.Now()
 			warn(ctx, "the table cannot be looked through", d.scan(ctx))
-			nextScan = e.o.Now().Add(max(e.s.Poll, 20*time.Since(began)))
+			nextScan = e.o.Now().Add(max(e.s.Poll, 10*time.Since(began)))
 		}
 		wait := d.start(ctx, hard, e.o.Now(), nextScan)
 		select {

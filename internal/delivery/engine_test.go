@@ -172,7 +172,7 @@ func TestPolicyThatNamesAnotherServer(t *testing.T) {
 	k.names.mu.Lock()
 	k.names.txt["_mta-sts.x.example"] = ""
 	k.names.mu.Unlock()
-	err := k.st.Write(t.Context(), id.System(1), func(ctx context.Context, tx *store.Tx) error { return k.engine.Reopen(ctx, tx, m) })
+	err := k.st.Write(t.Context(), id.System(1), func(ctx context.Context, tx *store.Tx) error { return k.engine.Reopen(ctx, tx, m, "x.example") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -411,7 +411,7 @@ func TestCancelAndReopen(t *testing.T) {
 	if err := write(cancel); !fault.Is(err, fault.Conflict) {
 		t.Error(err)
 	}
-	if err := write(func(ctx context.Context, tx *store.Tx) error { return k.engine.Reopen(ctx, tx, m) }); !fault.Is(err, fault.Conflict) {
+	if err := write(func(ctx context.Context, tx *store.Tx) error { return k.engine.Reopen(ctx, tx, m, "x.example") }); !fault.Is(err, fault.Conflict) {
 		t.Error(err)
 	}
 	err := write(func(ctx context.Context, tx *store.Tx) error {

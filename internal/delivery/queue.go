@@ -115,14 +115,19 @@ func (e *Engine) Cancel(ctx context.Context, tx *store.Tx, m id.Message, reason 
 	return nil
 }
 
-// Reopen puts a held message back, with a life as of now: a person has decided that it may be tried again. Prepare decides anew.
-func (e *Engine) Reopen(ctx context.Context, tx *store.Tx, m id.Message) error {
+// Reopen puts a held message back, with a life as of now: a person has decided that it may be tried again, at a domain that may be
+// another than before. Prepare decides anew.
+func (e *Engine) Reopen(ctx context.Context, tx *store.Tx, m id.Message, domain string) error {
 	s, err := e.Status(ctx, tx, m)
 	if err != nil {
 		return err
 	}
 	expires := tx.Now.Add(e.s.life(s.Kind))
-	n, err := tx.Exec(ctx, sqlReopen, store.Millis(tx.Now), store.Millis(expires), tx.Organisation(), m, int64(Held))
+	sealed, err := e.o.Keys.Seal(ctx, tx, seal.PurposeMessage, domainCell(m), []byte(domain))
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, sqlReopen, sealed, store.Millis(tx.Now), store.Millis(expires), tx.Organisation(), m, int64(Held))
 	if err != nil {
 		return fmt.Errorf("reopen message %s: %w", m, err)
 	}
