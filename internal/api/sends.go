@@ -233,14 +233,14 @@ func (f *Face) previewSend(ctx context.Context, in *createSendInput) (*previewSe
 	const part = 100
 	for len(to) > 0 {
 		n := min(part, len(to))
-		decisions, err := f.Sends.Preview(ctx, scope, request, to[:n], values)
+		all, err := f.Sends.Preview(ctx, scope, request, to[:n], values)
 		if err != nil {
 			return nil, err
 		}
-		for i, d := range decisions {
-			out.Body.Means[string(d.Means)]++
+		for _, x := range all {
+			out.Body.Means[string(x.Means)]++
 			if len(out.Body.People) < maxPreview {
-				out.Body.People = append(out.Body.People, Preview{to[i].String(), string(d.Means), reasonsOf(d)})
+				out.Body.People = append(out.Body.People, Preview{x.Person.String(), string(x.Means), reasonsOf(x.Decision)})
 			}
 		}
 		to = to[n:]

@@ -20,6 +20,8 @@ import (
 )
 
 // maxCached bounds the compiled versions in hand; a version never changes, so what is kept is never stale.
+const stateWithdrawn = 2
+
 const maxCached = 256
 
 // Templates keeps templates and their versions. It is safe for use by many goroutines.
@@ -199,6 +201,19 @@ func (t *Templates) Withdraw(ctx context.Context, tx *store.Tx, tpl id.Template)
 		return fault.New(fault.NotFound, "there is no template %s in use", tpl)
 	}
 	return t.note(ctx, tx, tpl, ledger.Detail{"change": "withdrawn"})
+}
+
+// Withdrawn tells whether a template was taken out of use.
+func (t *Templates) Withdrawn(ctx context.Context, tx *store.Tx, tpl id.Template) (bool, error) {
+	var state int
+	err := tx.QueryRow(ctx, selectState, tx.Organisation(), tpl).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, fault.New(fault.NotFound, "there is no template %s", tpl)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read a template: %w", err)
+	}
+	return state == stateWithdrawn, nil
 }
 
 func (t *Templates) note(ctx context.Context, tx *store.Tx, tpl id.Template, d ledger.Detail) error {

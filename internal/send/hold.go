@@ -32,7 +32,7 @@ func (s *Sends) decideNow(ctx context.Context, tx *store.Tx, sid id.Send, p peop
 	if _, err := tx.Exec(ctx, endMessage, state, 0, store.Millis(tx.Now), tx.Organisation(), m); err != nil {
 		return fmt.Errorf("end %s: %w", m, err)
 	}
-	return s.recordDecision(ctx, tx, m, d.request.Purpose, p.ID, d.key, d.decision)
+	return s.recordDecision(ctx, tx, d)
 }
 
 // draft makes what Prepare works on outside of a delivery: for a decision at once and for a preview.
@@ -80,7 +80,7 @@ func (s *Sends) requeue(ctx context.Context, tx *store.Tx, msg Message) error {
 	if to.Normal == "" {
 		return fault.New(fault.Conflict, "the person has no address that can be written to").At("%s", msg.ID).Hint("record one first")
 	}
-	err = s.engine.Reopen(ctx, tx, msg.ID)
+	err = s.engine.Reopen(ctx, tx, msg.ID, domainOf(to.Normal))
 	if fault.Is(err, fault.NotFound) {
 		return s.enqueue(ctx, tx, r, msg.ID, msg.Person, to)
 	}

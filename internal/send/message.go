@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/carepost/carepost/internal/compose"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
@@ -113,6 +114,8 @@ type Decided struct {
 	Number int
 	At     time.Time
 	gate.Decision
+	// To is the address that it was about; the record of the person may name another one by now.
+	To string
 }
 
 // frozen is what the first Prepare keeps with the row: retries use it, byte for byte; a new decision replaces it. It is sealed under
@@ -122,6 +125,8 @@ type frozen struct {
 	Proof     gate.Proof     `json:"proof,omitempty"`
 	To        string         `json:"to"`
 	MessageID string         `json:"message_id"`
+	Links     compose.Links  `json:"links,omitzero"`   // their tokens differ each time they are made
+	Notice    string         `json:"notice,omitempty"` // the link of a pickup notice
 	Date      time.Time      `json:"date"`
 	Languages []string       `json:"languages,omitempty"`
 	Vars      map[string]any `json:"vars,omitempty"`

@@ -6,6 +6,7 @@ import (
 
 	"github.com/carepost/carepost/internal/bounce"
 	"github.com/carepost/carepost/internal/delivery"
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/people"
@@ -19,7 +20,8 @@ var ends = map[delivery.End]State{
 	delivery.InDoubt: InDoubt, delivery.Cancelled: Cancelled, delivery.Refused: Refused,
 }
 
-// Outcome hears what happened to messages, in the transaction that writes it.
+// Outcome hears what happened to messages, in the transaction that writes it. It must not fail for what is gone: an outcome that cannot
+// be written is an acceptance forgotten, and the message would be sent again.
 func (s *Sends) Outcome(ctx context.Context, tx *store.Tx, outcomes []delivery.Outcome) error {
 	for _, o := range outcomes {
 		if err := s.outcome(ctx, tx, o); err != nil {
@@ -57,6 +59,9 @@ func (s *Sends) outcome(ctx context.Context, tx *store.Tx, o delivery.Outcome) e
 // breaks the policy that it enforces itself: no message ends without a decision that says why.
 func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome) (gate.Means, error) {
 	msg, err := s.Message(ctx, tx, o.Message)
+	if gone(err) {
+		return "", nil // the row or the person is destroyed: nothing is left to decide on, and nothing to seal it with
+	}
 	if err != nil {
 		return "", err
 	}
@@ -65,10 +70,20 @@ func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome)
 		return msg.Means, nil
 	}
 	p, err := s.people.Get(ctx, tx, msg.Person)
+	if gone(err) {
+		return msg.Means, nil
+	}
 	if err != nil {
 		return "", err
 	}
-	d, err := s.draft(ctx, tx, msg.Send, p, o.Message, nil)
+	given, err := s.given(ctx, tx, o.Message, p.ID)
+	if gone(err) {
+		return msg.Means, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	d, err := s.draft(ctx, tx, msg.Send, p, o.Message, given)
 	if err != nil {
 		return "", err
 	}
@@ -78,8 +93,24 @@ func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome)
 	if err := s.decide(ctx, tx, d); err != nil {
 		return "", err
 	}
-	return d.decision.Means, s.recordDecision(ctx, tx, o.Message, d.request.Purpose, p.ID, d.key, d.decision)
+	return d.decision.Means, s.recordDecision(ctx, tx, d)
 }
+
+// given opens the caller's values of a message.
+func (s *Sends) given(ctx context.Context, tx *store.Tx, m id.Message, person id.Person) (map[string]any, error) {
+	in, err := inputs(ctx, tx, []delivery.Item{{Message: m}})
+	if err != nil || len(in) == 0 {
+		return nil, err
+	}
+	key, err := s.people.Key(ctx, tx, person)
+	if err != nil {
+		return nil, err
+	}
+	return openValues(key, m, in[0].vars)
+}
+
+// gone tells that an error says of a record or its key that it is not there any more.
+func gone(err error) bool { return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Sealed) }
 
 // happened tells the person's events, which rules can ask for.
 func (s *Sends) happened(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
@@ -88,7 +119,10 @@ func (s *Sends) happened(ctx context.Context, tx *store.Tx, o delivery.Outcome) 
 		return nil
 	}
 	e := people.Event{ID: id.New[id.Event](), Kind: kind, At: tx.Now, Source: people.SourceStaff, Key: o.Message.String(), Machine: true}
-	return s.people.AddEvents(ctx, tx, o.Person, []people.Event{e})
+	if err := s.people.AddEvents(ctx, tx, o.Person, []people.Event{e}); !gone(err) {
+		return err
+	}
+	return nil
 }
 
 // unproven suppresses the address that a receiver called gone. Only what is said of the recipient does that; a policy, a reputation or
@@ -97,5 +131,8 @@ func (s *Sends) unproven(ctx context.Context, tx *store.Tx, o delivery.Outcome) 
 	if o.Class != bounce.HardBounce {
 		return nil
 	}
-	return s.suppress(ctx, tx, o)
+	if err := s.suppress(ctx, tx, o); !gone(err) {
+		return err
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/carepost/carepost/internal/compose"
@@ -36,6 +37,7 @@ type draft struct {
 	kept     *frozen    // what an earlier Prepare froze
 	before   gate.Means // of the last decision that is recorded; empty: none yet
 	rendered compose.Rendered
+	stopped  []compose.Finding // what holds it whatever the gate says
 	decision gate.Decision
 	pickup   id.Pickup
 	now      time.Time
@@ -51,18 +53,43 @@ func (s *Sends) Prepare(ctx context.Context, org id.Organisation, items []delive
 	if err := s.keep(ctx, org, drafts); err != nil {
 		return nil, err
 	}
-	out := make([]delivery.Prepared, 0, len(drafts))
+	out := make([]delivery.Prepared, 0, len(items))
+	known := map[id.Message]bool{}
 	for _, d := range drafts {
 		p, err := s.protect(org, d)
 		if err != nil {
+			// What cannot be written today cannot be written tomorrow: a person must look at it.
+			slog.ErrorContext(ctx, "a message cannot be written; it is held", "message", d.item.Message, "error", err)
+			p, err = s.unwritable(ctx, org, d)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("prepare %s: %w", d.item.Message, err)
 		}
+		known[p.Message] = true
 		out = append(out, p)
+	}
+	for _, it := range items {
+		if !known[it.Message] {
+			// Its row, its person or the person's key is gone: there is nothing to say and nobody to say it to.
+			out = append(out, delivery.Prepared{Message: it.Message, Verdict: delivery.Hold, Reason: reasonGone})
+		}
 	}
 	return out, nil
 }
 
-// gather reads what each message needs and decides, in one snapshot.
+const reasonGone = "record_gone"
+
+// unwritable decides again on a message whose bytes cannot be made.
+func (s *Sends) unwritable(ctx context.Context, org id.Organisation, d *draft) (p delivery.Prepared, err error) {
+	d.stop("message_unwritable")
+	err = s.store.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error { return s.decide(ctx, tx, d) })
+	if err != nil {
+		return p, err
+	}
+	return s.protect(org, d)
+}
+
+// gather reads what each message needs and decides, in one snapshot. What is gone has no draft.
 func (s *Sends) gather(ctx context.Context, org id.Organisation, items []delivery.Item) (drafts []*draft, err error) {
 	err = s.store.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
 		drafts, err = s.drafts(ctx, tx, items)
@@ -92,10 +119,6 @@ func (s *Sends) drafts(ctx context.Context, tx *store.Tx, items []delivery.Item)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := s.people.Keys(ctx, tx, ids)
-	if err != nil {
-		return nil, err
-	}
 	byID := map[id.Person]people.Person{}
 	for _, p := range persons {
 		byID[p.ID] = p
@@ -109,9 +132,19 @@ func (s *Sends) drafts(ctx context.Context, tx *store.Tx, items []delivery.Item)
 		return nil, err
 	}
 	all := make([]*draft, 0, len(in))
+	requests := map[id.Send]Request{}
 	for _, x := range in {
-		d := &draft{item: x.item, send: x.send, person: byID[x.person], key: keys[x.person], brand: compose.BrandOf(org), policy: policy, before: x.means, now: tx.Now}
-		if err := s.fill(ctx, tx, d, x.vars); err != nil {
+		p, found := byID[x.person]
+		if !found {
+			continue
+		}
+		d := &draft{item: x.item, send: x.send, person: p, brand: compose.BrandOf(org), policy: policy, before: x.means, now: tx.Now}
+		err := s.fill(ctx, tx, d, requests, x.vars)
+		if gone(err) {
+			slog.WarnContext(ctx, "what a message needs is gone; it is held", "message", x.item.Message, "error", err)
+			continue
+		}
+		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", x.item.Message, err)
 		}
 		all = append(all, d)
@@ -120,10 +153,18 @@ func (s *Sends) drafts(ctx context.Context, tx *store.Tx, items []delivery.Item)
 }
 
 // fill opens what was frozen and what the caller gave, and finds the address, the template and the sender.
-func (s *Sends) fill(ctx context.Context, tx *store.Tx, d *draft, sealedVars []byte) (err error) {
-	if d.request, err = s.request(ctx, tx, d.send); err != nil {
+func (s *Sends) fill(ctx context.Context, tx *store.Tx, d *draft, requests map[id.Send]Request, sealedVars []byte) (err error) {
+	if d.key, err = s.people.Key(ctx, tx, d.person.ID); err != nil {
 		return err
 	}
+	r, known := requests[d.send]
+	if !known {
+		if r, err = s.request(ctx, tx, d.send); err != nil {
+			return err
+		}
+		requests[d.send] = r
+	}
+	d.request = r
 	if err := s.declared(ctx, tx, d); err != nil {
 		return err
 	}
@@ -133,17 +174,14 @@ func (s *Sends) fill(ctx context.Context, tx *store.Tx, d *draft, sealedVars []b
 			return fmt.Errorf("open what was frozen: %w", err)
 		}
 		d.kept = &frozen{}
-		if err := json.Unmarshal(raw, d.kept); err != nil {
+		if err := decode(raw, d.kept); err != nil {
 			return fmt.Errorf("read what was frozen: %w", err)
 		}
+		d.kept.Vars = plain(d.kept.Vars)
 	}
-	raw, err := d.key.Open(messageCell("vars", d.item.Message), sealedVars)
+	given, err := openValues(d.key, d.item.Message, sealedVars)
 	if err != nil {
-		return fmt.Errorf("open the caller's values: %w", err)
-	}
-	var given map[string]any
-	if err := json.Unmarshal(raw, &given); err != nil {
-		return fmt.Errorf("read the caller's values: %w", err)
+		return err
 	}
 	d.values = s.valuesOf(tx.Organisation(), d.person, d.item.Message, given)
 	return nil
@@ -152,7 +190,7 @@ func (s *Sends) fill(ctx context.Context, tx *store.Tx, d *draft, sealedVars []b
 // decide renders, because the gate asks what the lint found, and then asks the gate.
 func (s *Sends) decide(ctx context.Context, tx *store.Tx, d *draft) error {
 	if d.kept != nil {
-		d.values.Languages, d.values.Vars = d.kept.Languages, d.kept.Vars
+		d.values.Languages, d.values.Vars, d.values.Links = d.kept.Languages, d.kept.Vars, d.kept.Links
 	}
 	rendered, err := compose.Render(d.version, d.values, d.brand)
 	if err != nil {
@@ -164,7 +202,7 @@ func (s *Sends) decide(ctx context.Context, tx *store.Tx, d *draft) error {
 	if err != nil {
 		return err
 	}
-	if d.item.Way.Domain != "" && domainOf(d.to.Normal) != d.item.Way.Domain {
+	if d.to.Normal != "" && d.item.Way.Domain != "" && domainOf(d.to.Normal) != d.item.Way.Domain {
 		// The address was changed after the row got its way; sending it down that way would reach a stranger's server.
 		facts.Recipient.Address = gate.AddressUnproven
 	}
@@ -206,23 +244,26 @@ func (s *Sends) keep(ctx context.Context, org id.Organisation, drafts []*draft) 
 
 // protect makes of a decided draft what delivery carries.
 func (s *Sends) protect(org id.Organisation, d *draft) (delivery.Prepared, error) {
-	p := delivery.Prepared{Message: d.item.Message, Record: s.record(d)}
+	p := delivery.Prepared{Message: d.item.Message}
 	switch d.decision.Means {
 	case gate.MeansRefused:
-		p.Verdict, p.Reason = delivery.Refuse, lastCode(d.decision)
+		p.Verdict, p.Reason, p.Record = delivery.Refuse, string(d.decision.Deciding().Code), s.record(d)
 		return p, nil
 	case gate.MeansHeld:
 		if !d.decision.NotBefore.IsZero() && d.decision.NotBefore.Before(d.item.Expires) {
 			p.Verdict, p.Due = delivery.Later, d.decision.NotBefore
+			if d.before != gate.MeansHeld { // else it waits on, for the same clock
+				p.Record = s.record(d)
+			}
 			return p, nil
 		}
-		p.Verdict, p.Reason = delivery.Hold, lastCode(d.decision)
+		p.Verdict, p.Reason, p.Record = delivery.Hold, string(d.decision.Deciding().Code), s.record(d)
 		return p, nil
 	case gate.MeansTLS, gate.MeansPickup, gate.MeansPlain, gate.MeansPlainRequested:
 	case gate.MeansPGP, gate.MeansSMIME:
 		return p, fault.New(fault.Internal, "the gate chose %s and no key store offers it", d.decision.Means)
 	}
-	f := d.freeze()
+	f := s.freeze(org, d)
 	data, err := s.bytes(org, d, f)
 	if err != nil {
 		return p, err
@@ -239,17 +280,29 @@ func (s *Sends) protect(org id.Organisation, d *draft) (delivery.Prepared, error
 	if d.decision.Means == gate.MeansTLS {
 		p.Need = tlspolicy.Proof(d.decision.Proof)
 	}
+	if !d.repeats() {
+		p.Record = s.record(d)
+	}
 	return p, nil
 }
 
+// repeats tells that this attempt repeats what was decided and recorded before.
+func (d *draft) repeats() bool {
+	return d.kept != nil && d.before == d.decision.Means && d.kept.Means == d.decision.Means && d.kept.Proof == d.decision.Proof && d.kept.To == d.to.Normal
+}
+
 // freeze gives what this attempt uses and the next ones shall use: what an earlier one froze, unless the decision is another.
-func (d *draft) freeze() frozen {
+func (s *Sends) freeze(org id.Organisation, d *draft) frozen {
 	f := frozen{
 		Means: d.decision.Means, Proof: d.decision.Proof, To: d.to.Normal, MessageID: compose.MessageID(d.item.Message, d.sender.DomainName()),
-		Date: d.now.Truncate(time.Second), Languages: d.values.Languages, Vars: d.values.Vars, Pickup: d.pickup,
+		Date: d.now.Truncate(time.Second), Languages: d.values.Languages, Vars: d.values.Vars, Links: d.values.Links, Pickup: d.pickup,
 	}
-	if d.kept != nil && d.kept.Means == f.Means {
-		f.Date, f.To = d.kept.Date, d.kept.To
+	same := d.kept != nil && d.kept.Means == f.Means && d.kept.To == f.To
+	if same {
+		f.Date, f.Notice = d.kept.Date, d.kept.Notice
+	}
+	if f.Means == gate.MeansPickup && f.Notice == "" {
+		f.Notice = s.pickup.Link(org, d.pickup)
 	}
 	return f
 }
@@ -267,7 +320,7 @@ func (s *Sends) bytes(org id.Organisation, d *draft, f frozen) ([]byte, error) {
 	feedback := d.send.String() + ":" + org.String() + ":" + d.sender.Stream + ":carepost"
 	if d.decision.Means == gate.MeansPickup {
 		n := pickup.Notice{
-			From: from, To: to, Brand: d.brand, Languages: f.Languages, Link: s.pickup.Link(org, d.pickup), ID: f.MessageID, Date: f.Date, Feedback: feedback,
+			From: from, To: to, Brand: d.brand, Languages: f.Languages, Link: f.Notice, ID: f.MessageID, Date: f.Date, Feedback: feedback,
 		}
 		m, err := n.Message()
 		if err != nil {
@@ -290,22 +343,18 @@ func (s *Sends) bytes(org id.Organisation, d *draft, f frozen) ([]byte, error) {
 	return m.Bytes()
 }
 
-// record writes the decision where it is new: the row that staff read, and the ledger entry under the person's key.
+// record writes the decision: the row that staff read, and the ledger entry under the person's key.
 func (s *Sends) record(d *draft) func(context.Context, *store.Tx) error {
-	if d.before == d.decision.Means && d.item.Failure == tlspolicy.FailureNone {
-		return nil // a retry of what was decided before
-	}
-	return func(ctx context.Context, tx *store.Tx) error {
-		return s.recordDecision(ctx, tx, d.item.Message, d.request.Purpose, d.person.ID, d.key, d.decision)
-	}
+	return func(ctx context.Context, tx *store.Tx) error { return s.recordDecision(ctx, tx, d) }
 }
 
-func (s *Sends) recordDecision(ctx context.Context, tx *store.Tx, m id.Message, p ledger.Purpose, person id.Person, key seal.Key, decision gate.Decision) error {
+func (s *Sends) recordDecision(ctx context.Context, tx *store.Tx, d *draft) error {
+	m, decision, key := d.item.Message, d.decision, d.key
 	var number int
 	if err := tx.QueryRow(ctx, decideMessage, decision.Means, store.Millis(tx.Now), tx.Organisation(), m).Scan(&number); err != nil {
 		return missing(err, "there is no such message")
 	}
-	raw, err := json.Marshal(decision)
+	raw, err := json.Marshal(decidedAbout{decision, d.to.Normal})
 	if err != nil {
 		return fmt.Errorf("write the decision on %s: %w", m, err)
 	}
@@ -321,27 +370,15 @@ func (s *Sends) recordDecision(ctx context.Context, tx *store.Tx, m id.Message, 
 		act = ledger.ActHold
 	}
 	return s.ledger.Append(ctx, tx, ledger.Entry{
-		Act: act, Purpose: p, Subject: person, SubjectKey: key, Object: m.UUID(),
-		Detail: ledger.Detail{"means": string(decision.Means), "reasons": codes(decision), "proof": string(decision.Proof)},
+		Act: act, Purpose: d.request.Purpose, Subject: d.person.ID, SubjectKey: key, Object: m.UUID(),
+		Detail: decision.Detail(),
 	}, key)
 }
 
-func codes(d gate.Decision) string {
-	text := ""
-	for i, r := range d.Reasons {
-		if i > 0 {
-			text += " "
-		}
-		text += string(r.Code)
-	}
-	return text
-}
-
-func lastCode(d gate.Decision) string {
-	if len(d.Reasons) == 0 {
-		return ""
-	}
-	return string(d.Reasons[len(d.Reasons)-1].Code)
+// decidedAbout is a decision as it is sealed: with the address it was about.
+type decidedAbout struct {
+	gate.Decision
+	To string `json:"to,omitempty"`
 }
 
 func decisionCell(m id.Message, number int) seal.Cell {

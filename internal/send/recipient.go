@@ -11,8 +11,10 @@ import (
 	"github.com/carepost/carepost/internal/delivery"
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/organisation"
 	"github.com/carepost/carepost/internal/people"
 	"github.com/carepost/carepost/internal/store"
+	"github.com/carepost/carepost/internal/tlspolicy"
 )
 
 // address gives the contact point to write to: the one that a request for confidential communications names (45 CFR 164.522(b)), else
@@ -82,11 +84,24 @@ func (s *Sends) declared(ctx context.Context, tx *store.Tx, d *draft) (err error
 	if d.sender, err = s.organisations.Sender(ctx, tx, d.request.Sender); err != nil {
 		return err
 	}
+	if d.sender.State != organisation.Active {
+		d.stop("sender_closed")
+	}
+	if withdrawn, err := s.templates.Withdrawn(ctx, tx, d.request.Template); err != nil {
+		return err
+	} else if withdrawn {
+		d.stop("template_withdrawn")
+	}
 	if d.version, err = s.templates.Version(ctx, tx, d.request.Template, d.request.Version); err != nil {
 		return err
 	}
 	d.to, err = s.address(ctx, tx, d.person)
 	return err
+}
+
+// stop holds a message for what its sender took back, or what cannot be written, since it was handed in.
+func (d *draft) stop(code compose.FindingCode) {
+	d.stopped = append(d.stopped, compose.Finding{Code: code, Severity: compose.SeverityBlock})
 }
 
 // Values gives what a template may say about a person, for a preview of the template.
@@ -98,29 +113,40 @@ func (s *Sends) Values(ctx context.Context, tx *store.Tx, person id.Person) (com
 	return s.valuesOf(tx.Organisation(), p, id.Message{}, nil), nil
 }
 
+// Foreseen is what would become of one recipient.
+type Foreseen struct {
+	Person id.Person
+	gate.Decision
+}
+
 // Preview asks the gate about people as if a message were about to leave to each, in one snapshot; nothing is stored and nothing leaves.
 // The way to a domain is looked up as for a real message, outside the snapshot.
-func (s *Sends) Preview(ctx context.Context, scope id.Scope, r Request, to []id.Person, given map[string]any) ([]gate.Decision, error) {
+func (s *Sends) Preview(ctx context.Context, scope id.Scope, r Request, to []id.Person, given map[string]any) ([]Foreseen, error) {
 	drafts, err := s.previews(ctx, scope, r, to, given)
 	if err != nil {
 		return nil, err
 	}
+	ways := map[string]tlspolicy.Resolution{}
 	for _, d := range drafts {
 		if d.to.Normal != "" {
-			d.item.Way = s.ways.Resolve(ctx, scope.Organisation, domainOf(d.to.Normal))
+			domain := domainOf(d.to.Normal)
+			if _, known := ways[domain]; !known {
+				ways[domain] = s.ways.Resolve(ctx, scope.Organisation, domain)
+			}
+			d.item.Way = ways[domain]
 		}
 	}
-	decisions := make([]gate.Decision, len(drafts))
+	foreseen := make([]Foreseen, len(drafts))
 	err = s.store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
 		for i, d := range drafts {
 			if err := s.decide(ctx, tx, d); err != nil {
 				return err
 			}
-			decisions[i] = d.decision
+			foreseen[i] = Foreseen{Person: d.person.ID, Decision: d.decision}
 		}
 		return nil
 	})
-	return decisions, err
+	return foreseen, err
 }
 
 func (s *Sends) previews(ctx context.Context, scope id.Scope, r Request, to []id.Person, given map[string]any) (drafts []*draft, err error) {
@@ -128,10 +154,15 @@ func (s *Sends) previews(ctx context.Context, scope id.Scope, r Request, to []id
 		if err := s.check(ctx, tx, &r); err != nil {
 			return err
 		}
-		persons, err := s.people.GetAll(ctx, tx, to)
+		recipients := make([]Recipient, len(to))
+		for i, p := range to {
+			recipients[i].Person = p
+		}
+		persons, _, err := s.recipients(ctx, tx, recipients)
 		if err != nil {
 			return err
 		}
+		drafts = nil
 		for _, p := range persons {
 			d, err := s.draftOf(ctx, tx, r, p, id.New[id.Message](), given)
 			if err != nil {
@@ -161,7 +192,7 @@ func (d *draft) message() gate.Message {
 	return gate.Message{
 		ID: d.item.Message, Channel: people.ChannelEmail, Purpose: r.Purpose, Payer: r.Payer, Class: r.Class, Topic: r.Topic, Bulk: r.Bulk,
 		Urgent: r.Urgent, Safety: r.Safety, PHI: !r.NoPHI, SelectedByHealth: r.SelectedByHealth, Sensitive: r.Sensitive, Fundraising: r.Fundraising,
-		Demand: r.Demand, Findings: gate.FindingsOf(d.rendered.Findings),
+		Demand: r.Demand, Findings: gate.FindingsOf(slices.Concat(d.stopped, d.rendered.Findings)),
 		Elements: gate.ElementsOf(r.Class, d.values.Links, d.brand, d.rendered),
 	}
 }
@@ -175,21 +206,34 @@ func (s *Sends) bulkWeek(ctx context.Context, tx *store.Tx, person id.Person, no
 	return n, nil
 }
 
+// written gives the address that a message went to, as its last decision says: the person's record may name another one by now.
+func (s *Sends) written(ctx context.Context, tx *store.Tx, m id.Message) (string, error) {
+	msg, err := s.Message(ctx, tx, m)
+	if err != nil || len(msg.Decisions) == 0 {
+		return "", err
+	}
+	return msg.Decisions[len(msg.Decisions)-1].To, nil
+}
+
 // suppress stops mail to an address that its receiver called gone: until somebody finds another way to reach the person.
 func (s *Sends) suppress(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
 	p, err := s.people.Get(ctx, tx, o.Person)
 	if err != nil {
 		return err
 	}
-	to, err := s.address(ctx, tx, p)
-	if err != nil || to.Normal == "" {
+	to, err := s.written(ctx, tx, o.Message)
+	if err != nil || to == "" {
 		return err
 	}
-	if err := s.people.SetContactState(ctx, tx, o.Person, to.ID, people.ContactUnproven); err != nil {
-		return err
+	for _, c := range p.Core.Contacts {
+		if c.Channel == people.ChannelEmail && c.Normal == to {
+			if err := s.people.SetContactState(ctx, tx, o.Person, c.ID, people.ContactUnproven); err != nil {
+				return err
+			}
+		}
 	}
 	_, err = s.consents.Suppress(ctx, tx, consent.Suppression{
-		Row: consent.Row{Person: o.Person}, Scope: consent.ScopeAddress, Channel: people.ChannelEmail, Address: to.Normal, Covers: consent.CoversAddress,
+		Row: consent.Row{Person: o.Person}, Scope: consent.ScopeAddress, Channel: people.ChannelEmail, Address: to, Covers: consent.CoversAddress,
 		Reason: "bounced", Rule: o.Rule, Evidence: consent.Evidence{How: "event"},
 	})
 	return err

@@ -121,9 +121,11 @@ func (s *Sends) Message(ctx context.Context, tx *store.Tx, m id.Message) (Messag
 		if err != nil {
 			return out, fmt.Errorf("open decision %d on %s: %w", d.Number, m, err)
 		}
-		if err := json.Unmarshal(raw, &d.Decision); err != nil {
+		var about decidedAbout
+		if err := json.Unmarshal(raw, &about); err != nil {
 			return out, fmt.Errorf("read decision %d on %s: %w", d.Number, m, err)
 		}
+		d.Decision, d.To = about.Decision, about.To
 		out.Decisions = append(out.Decisions, d.Decided)
 	}
 	return out, nil

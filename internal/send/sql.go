@@ -16,7 +16,7 @@ WHERE m.organisation_id = ? AND m.id IN {{blobs}}`
 ORDER BY id DESC LIMIT ?`
 	decideMessage = `UPDATE message SET means = ?, decisions = decisions + 1, decided_at = ? WHERE organisation_id = ? AND id = ? RETURNING decisions`
 	endMessage    = `UPDATE message SET state = ?, attempts = ?, done_at = ? WHERE organisation_id = ? AND id = ?`
-	reopenMessage = `UPDATE message SET state = ?, done_at = 0 WHERE organisation_id = ? AND id = ? AND state = ?`
+	reopenMessage = `UPDATE message SET state = ?, means = '', done_at = 0 WHERE organisation_id = ? AND id = ? AND state = ?`
 	deferMessage  = `UPDATE message SET attempts = ?, deferred = 1 WHERE organisation_id = ? AND id = ?`
 
 	insertDecision = `INSERT INTO message_decision (organisation_id, message_id, number, means, decided_at, decision) VALUES (?, ?, ?, ?, ?, ?)`

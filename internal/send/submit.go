@@ -1,6 +1,7 @@
 package send
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,6 +29,7 @@ const typicalSize = 12 << 10
 // Open stores a request as a send, under an id of the caller's: the same id again is the same send, so that a caller who did not hear
 // the answer may repeat it.
 func (s *Sends) Open(ctx context.Context, tx *store.Tx, sid id.Send, r Request) error {
+	newest := r.Version == 0
 	if err := s.check(ctx, tx, &r); err != nil {
 		return err
 	}
@@ -48,9 +50,32 @@ func (s *Sends) Open(ctx context.Context, tx *store.Tx, sid id.Send, r Request) 
 		return fmt.Errorf("store %s: %w", sid, err)
 	}
 	if n == 0 {
-		return nil
+		return s.same(ctx, tx, sid, r, newest)
 	}
 	return s.note(ctx, tx, ledger.ActSubmit, r.Purpose, sid, ledger.Detail{"change": "opened", "template": r.Template.String(), "version": strconv.Itoa(r.Version)})
+}
+
+// same refuses another request under the id of a send. A template may have got a newer version since.
+func (s *Sends) same(ctx context.Context, tx *store.Tx, sid id.Send, r Request, newest bool) error {
+	old, err := s.request(ctx, tx, sid)
+	if err != nil {
+		return err
+	}
+	if newest {
+		r.Version = old.Version
+	}
+	was, err := json.Marshal(old)
+	if err != nil {
+		return fmt.Errorf("compare the request of %s: %w", sid, err)
+	}
+	is, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("compare the request of %s: %w", sid, err)
+	}
+	if !bytes.Equal(was, is) {
+		return fault.New(fault.Conflict, "the id stands for another send").At("%s", sid).Hint("repeat the same request, or take a new id")
+	}
+	return nil
 }
 
 // check refuses what could never be sent, before anything is stored. What the law says of a recipient is the gate's to say, later.
@@ -64,6 +89,8 @@ func (s *Sends) check(ctx context.Context, tx *store.Tx, r *Request) error {
 		return fault.New(fault.Invalid, "the mail class is not declared").At("class").Hint("it is transactional or commercial; it is never guessed from the purpose")
 	case r.Payer.Who == gate.PayerUndeclared:
 		return fault.New(fault.Invalid, "it is not declared who pays for the message").At("payer").Hint("self, or third-party with its remuneration")
+	case !r.Expires.IsZero() && !r.Expires.After(tx.Now):
+		return fault.New(fault.Invalid, "the send ends before it begins").At("expires")
 	}
 	sender, err := s.organisations.Sender(ctx, tx, r.Sender)
 	if err != nil {
@@ -72,9 +99,17 @@ func (s *Sends) check(ctx context.Context, tx *store.Tx, r *Request) error {
 	if sender.Class != r.Class {
 		return fault.New(fault.Invalid, "the sender identity is for %s mail", sender.Class).At("sender").Hint("choose a sender of the class %s: its reputation is apart", r.Class)
 	}
+	if sender.State != organisation.Active {
+		return fault.New(fault.Conflict, "the sender identity is closed").At("sender").Hint("choose another one")
+	}
 	version, err := s.templates.Version(ctx, tx, r.Template, r.Version)
 	if err != nil {
 		return err
+	}
+	if withdrawn, err := s.templates.Withdrawn(ctx, tx, r.Template); err != nil {
+		return err
+	} else if withdrawn {
+		return fault.New(fault.Conflict, "the template is withdrawn").At("template").Hint("choose another one")
 	}
 	if version.Purpose != r.Purpose || version.Class != r.Class {
 		return fault.New(fault.Invalid, "the template is declared for the purpose %s and the class %s", version.Purpose, version.Class).At("template").
@@ -94,20 +129,20 @@ func (s *Sends) Submit(ctx context.Context, tx *store.Tx, sid id.Send, to []Reci
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]id.Person, len(to))
-	for i, t := range to {
-		ids[i] = t.Person
-	}
-	persons, err := s.people.GetAll(ctx, tx, ids)
+	persons, values, err := s.recipients(ctx, tx, to)
 	if err != nil {
 		return nil, err
+	}
+	ids := make([]id.Person, len(persons))
+	for i, p := range persons {
+		ids[i] = p.ID
 	}
 	keys, err := s.people.Keys(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range persons {
-		m, fresh, err := s.submitOne(ctx, tx, sid, r, p, keys[p.ID], to[i].Values)
+	for _, p := range persons {
+		m, fresh, err := s.submitOne(ctx, tx, sid, r, p, keys[p.ID], values[p.ID])
 		if err != nil {
 			return nil, err
 		}
@@ -121,11 +156,67 @@ func (s *Sends) Submit(ctx context.Context, tx *store.Tx, sid id.Send, to []Reci
 	return taken, s.note(ctx, tx, ledger.ActSubmit, r.Purpose, sid, ledger.Detail{"messages": strconv.Itoa(len(taken))})
 }
 
+// recipients finds the people, each once, and each one's own values: of a person who is named twice the first count. A record that was
+// merged into another stands for the one that is left.
+func (s *Sends) recipients(ctx context.Context, tx *store.Tx, to []Recipient) ([]people.Person, map[id.Person]map[string]any, error) {
+	given := map[id.Person]map[string]any{}
+	var ids []id.Person
+	for _, t := range to {
+		if _, twice := given[t.Person]; !twice {
+			ids = append(ids, t.Person)
+			given[t.Person] = t.Values
+		}
+	}
+	found, err := s.people.GetAll(ctx, tx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(found) < len(ids) {
+		have := map[id.Person]bool{}
+		for _, p := range found {
+			have[p.ID] = true
+		}
+		for _, x := range ids {
+			if !have[x] {
+				return nil, nil, fault.New(fault.NotFound, "there is no such person").At("%s", x)
+			}
+		}
+	}
+	persons, values := make([]people.Person, 0, len(found)), map[id.Person]map[string]any{}
+	for _, p := range found {
+		own := given[p.ID]
+		if !p.MergedInto.IsZero() {
+			if p, err = s.survivor(ctx, tx, p.ID); err != nil {
+				return nil, nil, err
+			}
+		}
+		if _, twice := values[p.ID]; !twice {
+			values[p.ID] = own
+			persons = append(persons, p)
+		}
+	}
+	return persons, values, nil
+}
+
+func (s *Sends) survivor(ctx context.Context, tx *store.Tx, merged id.Person) (people.Person, error) {
+	root, err := s.people.Root(ctx, tx, merged)
+	if err != nil {
+		return people.Person{}, err
+	}
+	return s.people.Get(ctx, tx, root)
+}
+
+// maxValues is how many bytes the caller's values for one recipient may have.
+const maxValues = 256 << 10
+
 func (s *Sends) submitOne(ctx context.Context, tx *store.Tx, sid id.Send, r Request, p people.Person, key seal.Key, values map[string]any) (id.Message, bool, error) {
 	m := id.New[id.Message]()
 	vars, err := json.Marshal(values)
 	if err != nil {
 		return m, false, fault.Wrap(fault.Invalid, err, "the values are not plain").At("values")
+	}
+	if len(vars) > maxValues {
+		return m, false, fault.New(fault.TooLarge, "the values are larger than %d KiB", maxValues>>10).At("values")
 	}
 	sealed, err := key.Seal(messageCell("vars", m), vars)
 	if err != nil {
@@ -144,7 +235,11 @@ func (s *Sends) submitOne(ctx context.Context, tx *store.Tx, sid id.Send, r Requ
 	}
 	if to.Normal == "" {
 		// Nothing can be queued for somebody without an address; the gate says so at once, with every other reason there is.
-		return m, true, s.decideNow(ctx, tx, sid, p, m, values)
+		given, err := openValues(key, m, sealed)
+		if err != nil {
+			return m, false, err
+		}
+		return m, true, s.decideNow(ctx, tx, sid, p, m, given)
 	}
 	return m, true, s.enqueue(ctx, tx, r, m, p.ID, to)
 }
