@@ -145,17 +145,17 @@ func TestARenewedLeaseOutlastsItsLength(t *testing.T) {
 		fill(t, st, 1)
 		l := newLoop(func(ctx context.Context, _ job.Held[work]) (string, error) {
 			select {
-			case <-time.After(5 * time.Second):
+			case <-time.After(9 * time.Second):
 			case <-ctx.Done():
 				t.Error(context.Cause(ctx))
 			}
 			return "", nil
 		})
-		l.Lease, l.Renew = 2*time.Second, renew
+		l.Lease, l.Renew = 5*time.Second, renew
 		start(t, st, l)
 		start(t, st, func() *loop { // another process would take it over
 			o := newLoop(func(context.Context, job.Held[work]) (string, error) { t.Error("taken over"); return "", nil })
-			o.Lease = 2 * time.Second
+			o.Lease = 5 * time.Second
 			return o
 		}())
 		eventually(t, "done", func() bool { return count(t, st, `work where state = 3 and attempt = 1`) == 1 })
