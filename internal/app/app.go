@@ -124,7 +124,7 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	p.Agreements = agreement.New(keys, led)
 	p.Staff = staff.New(keys, led)
 	p.Intake = intake.New(intake.Needs{
-		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}}, Propose: proposer(p.Consents),
+		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}}, Propose: p.Consents.ProposeFacts,
 	})
 	p.Audience = audience.New(audience.Options{Store: st, Keys: keys, Ledger: led, People: p.People, Fresh: a.config.Freshness, Zone: zoneOf(p.Organisations)})
 	a.audience = p.Audience
