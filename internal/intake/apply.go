@@ -56,7 +56,7 @@ func (w *worker) apply(ctx context.Context) error {
 			return b.err
 		}
 		if len(b.units) > 0 {
-			if err := w.commitBatch(ctx, b); err != nil {
+			if err := w.commitBatch(ctx, b.units); err != nil {
 				return err
 			}
 		}
@@ -98,7 +98,8 @@ type batch struct {
 
 // unit is one message and what it says.
 type unit struct {
-	seq     int64
+	seq     int64 // of raw
+	at      cursor
 	file    int // from 0
 	line    int64
 	kind    string
@@ -126,8 +127,9 @@ func (w *worker) nextBatch(ctx context.Context, j *job, from cursor) *batch {
 				return err
 			}
 			r.message.Turn = r.turn
-			b.units = append(b.units, mapOne(w.mapper, c, r))
-			b.behind = cursor{int64(r.turn), r.subject[:], r.seq}
+			u := mapOne(w.mapper, c, r)
+			u.at = cursor{int64(r.turn), r.subject[:], r.seq}
+			b.units, b.behind = append(b.units, u), u.at
 		}
 		return look.err
 	})
@@ -229,17 +231,33 @@ func (w *worker) looker(ctx context.Context, tx *store.Tx, source string) *looke
 	return l
 }
 
-func (w *worker) commitBatch(ctx context.Context, b *batch) (err error) {
+// commitBatch applies units and moves the cursor behind the last. When the records refuse what a message says, the batch is halved
+// until that message stands alone, and it is set aside: one message never stops an import.
+func (w *worker) commitBatch(ctx context.Context, units []unit) (err error) {
 	for try := range maxTries {
 		err = w.commit(ctx, func(ctx context.Context, tx *store.Tx, next *job) error {
-			next.turn, next.subject, next.done = b.behind.turn, b.behind.subject, b.behind.seq
-			return w.applyUnits(ctx, tx, next, b.units)
+			behind := units[len(units)-1].at
+			next.turn, next.subject, next.done = behind.turn, behind.subject, behind.seq
+			return w.applyUnits(ctx, tx, next, units)
 		})
 		if !fault.Is(err, fault.Conflict) || try == maxTries-1 {
-			return err
+			break
 		}
 	}
-	return err
+	if !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.TooLarge) {
+		return err
+	}
+	if half := len(units) / 2; half > 0 {
+		if err := w.commitBatch(ctx, units[:half]); err != nil {
+			return err
+		}
+		return w.commitBatch(ctx, units[half:])
+	}
+	if units[0].reason != "" {
+		return err // it is set aside already: the fault is not the message's
+	}
+	units[0].reason, units[0].changes = fault.Text(err), nil
+	return w.commitBatch(ctx, units)
 }
 
 // applyUnits applies a batch and counts it.

@@ -380,3 +380,24 @@ func TestResumeWantsTheSameFile(t *testing.T) {
 		t.Errorf("another file in its place: %v", err)
 	}
 }
+
+// poisoned is a mapper one of whose messages says what no record takes.
+type poisoned struct{ fhir.Mapper }
+
+func (p poisoned) Map(m *intake.Message, c *intake.Context) ([]people.Change, error) {
+	all, err := p.Mapper.Map(m, c)
+	if m.Key == "Condition/c2" {
+		all[0].Source = strings.Repeat("x", 200)
+	}
+	return all, err
+}
+
+func TestOneMessageStopsNothing(t *testing.T) {
+	c := open(t, caretest.Open(t))
+	c.needs.Mappers = []intake.Mapper{poisoned{}}
+	c.start()
+	r := c.run(intake.Options{Files: made("people", "conditions")})
+	if r.Quarantined != 1 || r.Kinds["Condition"].Applied != 4 || r.Kinds["Patient"].Applied != 6 || slices.Contains(r.Complete, "condition") || !slices.Contains(r.Complete, "person") {
+		t.Errorf("%s", text(r))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -39,6 +40,9 @@ func unpackSystem(number uint32, text string) string {
 	return text
 }
 
+// valid drops what is no UTF-8: a record holds text only. Mappings say what they leave out; this is the last line.
+func valid(s string) string { return strings.ToValidUTF8(s, "") }
+
 func packDate(d Date) uint32 { return uint32(d.number()) }
 
 func unpackDate(n uint32) Date {
@@ -70,7 +74,7 @@ func packPairs(m map[string]string) []*PairRecord {
 	}
 	all := make([]*PairRecord, 0, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		all = append(all, &PairRecord{Key: k, Value: m[k]})
+		all = append(all, &PairRecord{Key: valid(k), Value: valid(m[k])})
 	}
 	return all
 }
@@ -89,16 +93,16 @@ func unpackPairs(all []*PairRecord) map[string]string {
 // packFact gives the record of a fact; ids, source and import stand in the row.
 func packFact(f *Fact) *FactRecord {
 	r := &FactRecord{
-		Kind: uint32(f.Kind), State: uint32(f.State), Resource: f.Resource, Version: f.Version,
+		Kind: uint32(f.Kind), State: uint32(f.State), Resource: valid(f.Resource), Version: valid(f.Version),
 		Start: packMoment(f.Start), End: packMoment(f.End),
-		Comparator: f.Value.Comparator, Value: f.Value.Value, Unit: f.Value.Unit, Text: packPairs(f.Text),
+		Comparator: valid(f.Value.Comparator), Value: valid(f.Value.Value), Unit: valid(f.Value.Unit), Text: packPairs(f.Text),
 	}
 	if !f.Updated.IsZero() {
 		r.UpdatedMs = f.Updated.UnixMilli()
 	}
 	for _, c := range f.Codes {
 		n, s := packSystem(c.System)
-		r.Codes = append(r.Codes, &CodeRecord{Alias: n, System: s, Code: c.Code, Display: c.Display})
+		r.Codes = append(r.Codes, &CodeRecord{Alias: n, System: valid(s), Code: valid(c.Code), Display: valid(c.Display)})
 	}
 	return r
 }
@@ -128,7 +132,7 @@ func unpackFact(r *FactRecord) Fact {
 }
 
 func packEvent(e *Event, derived bool) *EventRecord {
-	return &EventRecord{Kind: e.Kind, At: e.At.Unix(), Key: e.Key, Machine: e.Machine, Derived: derived, Text: packPairs(e.Text)}
+	return &EventRecord{Kind: valid(e.Kind), At: e.At.Unix(), Key: valid(e.Key), Machine: e.Machine, Derived: derived, Text: packPairs(e.Text)}
 }
 
 func unpackEvent(r *EventRecord) Event {
@@ -138,7 +142,11 @@ func unpackEvent(r *EventRecord) Event {
 func packNames(all []Name) []*NameRecord {
 	var out []*NameRecord
 	for _, n := range all {
-		out = append(out, &NameRecord{Use: n.Use, Prefix: n.Prefix, Suffix: n.Suffix, Given: n.Given, Family: n.Family})
+		r := &NameRecord{Use: valid(n.Use), Prefix: valid(n.Prefix), Suffix: valid(n.Suffix), Family: valid(n.Family)}
+		for _, g := range n.Given {
+			r.Given = append(r.Given, valid(g))
+		}
+		out = append(out, r)
 	}
 	return out
 }
@@ -153,7 +161,7 @@ func unpackNames(all []*NameRecord) []Name {
 
 func packContact(c *ContactPoint) *ContactRecord {
 	r := &ContactRecord{
-		Channel: uint32(c.Channel), Value: c.Value, Normal: c.Normal, Use: c.Use, Rank: int32(c.Rank), State: uint32(c.State),
+		Channel: uint32(c.Channel), Value: valid(c.Value), Normal: valid(c.Normal), Use: valid(c.Use), Rank: int32(c.Rank), State: uint32(c.State),
 	}
 	if !c.ID.IsZero() {
 		r.Id = bytesOf(c.ID)
@@ -177,20 +185,27 @@ func bytesOf[T ~[16]byte](x T) []byte {
 // packProfile gives what one source says of a person.
 func packProfile(c *Core, strong []bool) *ProfileRecord {
 	r := &ProfileRecord{
-		Names: packNames(c.Names), Birth: packDate(c.Birth), Sex: uint32(c.Sex), Languages: c.Languages, Zone: c.Zone,
+		Names: packNames(c.Names), Birth: packDate(c.Birth), Sex: uint32(c.Sex), Zone: valid(c.Zone),
 		Deceased: c.Deceased, DeceasedOn: packDate(c.DeceasedOn), Custom: packPairs(c.Custom), Kind: uint32(c.Kind), Inactive: c.Inactive,
 	}
+	for _, l := range c.Languages {
+		r.Languages = append(r.Languages, valid(l))
+	}
 	for _, a := range c.Addresses {
-		r.Addresses = append(r.Addresses, &AddressRecord{
-			Use: a.Use, Lines: a.Lines, City: a.City, State: a.State, PostalCode: a.PostalCode, Country: a.Country,
-		})
+		x := &AddressRecord{
+			Use: valid(a.Use), City: valid(a.City), State: valid(a.State), PostalCode: valid(a.PostalCode), Country: valid(a.Country),
+		}
+		for _, l := range a.Lines {
+			x.Lines = append(x.Lines, valid(l))
+		}
+		r.Addresses = append(r.Addresses, x)
 	}
 	for i := range c.Contacts {
 		r.Contacts = append(r.Contacts, packContact(&c.Contacts[i]))
 	}
 	for i, x := range c.Identifiers {
 		r.Identifiers = append(r.Identifiers, &IdentifierRecord{
-			System: x.System, Value: x.Value, Type: x.Type, Strong: i < len(strong) && strong[i],
+			System: valid(x.System), Value: valid(x.Value), Type: valid(x.Type), Strong: i < len(strong) && strong[i],
 		})
 	}
 	return r

@@ -36,10 +36,7 @@ type part struct {
 	Count *int64 `json:"count"`
 }
 
-const (
-	maxManifest = 16 << 20
-	maxFiles    = 60000 // a place in an import names its file in two bytes
-)
+const maxManifest = 16 << 20
 
 // Find gives the files of an export: of a folder, of a manifest beside its files, or of files named one by one. In a folder with one
 // manifest the manifest decides.
@@ -63,9 +60,6 @@ func Find(paths ...string) (*Export, error) {
 	}
 	if len(x.Files) == 0 {
 		return nil, fault.New(fault.NotFound, "no file of an export was found").Hint("an export's files end in .ndjson, .json, or either with .gz")
-	}
-	if len(x.Files) > maxFiles {
-		return nil, fault.New(fault.TooLarge, "an import takes at most %d files", maxFiles)
 	}
 	return x, nil
 }

@@ -64,10 +64,7 @@ func (Mapper) Split(line []byte) ([]intake.Message, error) {
 		return splitBundle(r)
 	}
 	m, err := head(r, line)
-	if err != nil {
-		return nil, err
-	}
-	return []intake.Message{m}, nil
+	return []intake.Message{m}, err // of a refused line its kind is known
 }
 
 type entry struct {
@@ -129,6 +126,7 @@ func head(r *resource, body []byte) (intake.Message, error) {
 	k, mapped := kinds[r.kind]
 	if !known(r.kind) {
 		if name, is := anyCase(r.kind); is {
+			m.Kind = name
 			return m, fault.New(fault.Invalid, "resourceType is written in another case than %s", name)
 		}
 		m.Kind = "unknown type"
