@@ -96,6 +96,13 @@ func TestTheExampleLoads(t *testing.T) {
 	}
 }
 
+func TestAFlagThatIsNoSettingIsRefused(t *testing.T) {
+	_, err := config.Load("", nil, map[string]string{"dta": "/x"})
+	if err == nil || !strings.Contains(fault.Text(err), `the nearest is "data"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte("host: a\nconnections: 3\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {

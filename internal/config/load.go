@@ -34,6 +34,9 @@ func Load(path string, environ []string, flags map[string]string) (Config, error
 		return c, err
 	}
 	for k, v := range flags {
+		if err := known(k, "--set "+k); err != nil {
+			return c, err
+		}
 		set[k] = source{v, "--" + k}
 	}
 	return c, fill(&c, set)
