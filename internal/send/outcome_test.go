@@ -1,0 +1,149 @@
+package send_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/carepost/carepost/internal/bounce"
+	"github.com/carepost/carepost/internal/consent"
+	"github.com/carepost/carepost/internal/delivery"
+	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/gate"
+	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/send"
+	"github.com/carepost/carepost/internal/store"
+)
+
+func (c *clinic) suppressed(address string) (n int) {
+	c.t.Helper()
+	c.read(func(ctx context.Context, tx *store.Tx) error {
+		at := consent.At{Channel: people.ChannelEmail, Address: address}
+		all, err := c.consents.Suppressed(ctx, tx, []consent.At{at})
+		n = len(all[at])
+		return err
+	})
+	return n
+}
+
+// What the receiver says of the recipient stops mail to the address that was written to, and to no other; what it says of us, its policy
+// or the mailbox's size does not.
+func TestBounces(t *testing.T) {
+	both(t, func(t *testing.T, c *clinic) {
+		for key, x := range map[string]struct {
+			class      bounce.Class
+			suppress   bool
+			suppressed int
+		}{
+			"hard": {bounce.HardBounce, true, 1}, "policy": {bounce.Policy, false, 0}, "full": {bounce.MailboxFull, false, 0}, "a policy by mistake": {bounce.Policy, true, 0},
+		} {
+			address := "z" + key[:1] + key[len(key)-1:] + "@trusted.example"
+			p := c.patient(key, address)
+			_, taken := c.hand(c.careRequest(), p)
+			c.prepare(item(taken[0], p))
+			if key == "hard" { // the record names another address by the time the bounce comes
+				p = c.patient(key, "new@trusted.example")
+			}
+			c.tell(delivery.Outcome{Message: taken[0], Person: p.ID, End: delivery.Bounced, Attempt: 1, Class: x.class, Rule: "status.1.1", Suppress: x.suppress})
+			msg := c.message(taken[0])
+			if n := c.suppressed(address); msg.State != send.Bounced || msg.Means != gate.MeansTLS || msg.Attempts != 1 || msg.DoneAt.IsZero() || n != x.suppressed {
+				t.Errorf("%s: %d suppressions, %+v", key, n, msg)
+			}
+		}
+		if c.suppressed("new@trusted.example") != 0 {
+			t.Error("an address that nobody wrote to is suppressed")
+		}
+	})
+}
+
+func TestOutcomes(t *testing.T) {
+	both(t, func(t *testing.T, c *clinic) {
+		p := c.patient("a", "a@trusted.example")
+		sid, taken := c.hand(c.careRequest(), p)
+		c.prepare(item(taken[0], p))
+		c.tell(delivery.Outcome{Message: taken[0], Person: p.ID, End: delivery.Deferred, Attempt: 1})
+		if msg := c.message(taken[0]); msg.State != send.Waiting || !msg.Deferred || msg.Attempts != 1 {
+			t.Errorf("%+v", msg)
+		}
+		c.tell(delivery.Outcome{Message: taken[0], Person: p.ID, End: delivery.Accepted, Attempt: 2})
+		c.read(func(ctx context.Context, tx *store.Tx) error {
+			s, err := c.Get(ctx, tx, sid)
+			if s.States[send.Accepted] != 1 || s.Deferred != 1 || s.Means[gate.MeansTLS] != 1 {
+				t.Errorf("%+v", s)
+			}
+			return err
+		})
+		for end, state := range map[delivery.End]send.State{delivery.Expired: send.Expired, delivery.InDoubt: send.InDoubt, delivery.Cancelled: send.Cancelled} {
+			_, taken := c.hand(c.careRequest(), p)
+			c.prepare(item(taken[0], p))
+			c.tell(delivery.Outcome{Message: taken[0], Person: p.ID, End: end})
+			if msg := c.message(taken[0]); msg.State != state || len(msg.Decisions) != 1 {
+				t.Errorf("%s: %+v", end, msg)
+			}
+		}
+	})
+}
+
+// A domain that breaks the policy it enforces gets neither message nor notice: held, with a decision that says why, each time anew.
+func TestABrokenPolicyHolds(t *testing.T) {
+	both(t, func(t *testing.T, c *clinic) {
+		p := c.patient("a", "a@trusted.example")
+		_, taken := c.hand(c.careRequest(), p)
+		held := delivery.Outcome{Message: taken[0], Person: p.ID, End: delivery.Held, Reason: "policy", Attempt: 3}
+		for round := 1; round <= 2; round++ {
+			c.tell(held)
+			msg := c.message(taken[0])
+			if msg.State != send.Held || msg.Means != gate.MeansHeld || len(msg.Decisions) != round || !has(msg, gate.TLSPolicyBroken) || has(msg, gate.LintHold) {
+				t.Fatalf("round %d: %+v", round, msg)
+			}
+			if round == 1 {
+				c.done(taken[0])
+				c.write(func(ctx context.Context, tx *store.Tx) error { return c.Release(ctx, tx, taken[0]) })
+			}
+		}
+		if n := c.acts(p); n[ledger.ActHold] != 2 || n[ledger.ActRelease] != 1 {
+			t.Errorf("entries: %v", n)
+		}
+	})
+}
+
+// done ends the queue's row as held, as the engine would have.
+func (c *clinic) done(m id.Message) {
+	c.t.Helper()
+	c.write(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE delivery SET state = 3, ending = 4 WHERE organisation_id = ? AND message_id = ?`, tx.Organisation(), m)
+		return err
+	})
+}
+
+func TestCancel(t *testing.T) {
+	both(t, func(t *testing.T, c *clinic) {
+		p, nowhere := c.patient("a", "a@trusted.example"), c.patient("b")
+		_, taken := c.hand(c.careRequest(), p, nowhere)
+		cancel := func(m id.Message) error {
+			return c.st.Write(t.Context(), c.scope, func(ctx context.Context, tx *store.Tx) error { return c.Cancel(ctx, tx, m) })
+		}
+		for _, m := range taken { // one waits, one is held
+			if err := cancel(m); err != nil || c.message(m).State != send.Cancelled {
+				t.Errorf("%v %+v", err, c.message(m))
+			}
+			if err := cancel(m); !fault.Is(err, fault.Conflict) {
+				t.Errorf("cancelled twice: %v", err)
+			}
+		}
+		c.read(func(ctx context.Context, tx *store.Tx) error {
+			st, ok, err := c.Delivery(ctx, tx, taken[0])
+			if !ok || st.End != delivery.Cancelled {
+				t.Errorf("%+v", st)
+			}
+			if _, ok, err := c.Delivery(ctx, tx, taken[1]); ok || err != nil {
+				t.Errorf("%v: what was never queued is known to the queue", err)
+			}
+			return err
+		})
+		if n := c.acts(p); n[ledger.ActRelease] != 1 {
+			t.Errorf("entries: %v", n)
+		}
+	})
+}
