@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -97,11 +98,10 @@ type dialogue struct {
 	from bool
 	to   string
 	good bool // the last answer
-	done chan struct{}
 }
 
 func (s *sink) serve(c net.Conn, done chan struct{}) {
-	d := &dialogue{s: s, n: int(s.conns.Add(1)), c: c, r: bufio.NewReader(c), w: bufio.NewWriter(c), done: done}
+	d := &dialogue{s: s, n: int(s.conns.Add(1)), c: c, r: bufio.NewReader(c), w: bufio.NewWriter(c)}
 	if n := s.open.Add(1); n > s.most.Load() {
 		s.most.Store(n)
 	}
@@ -135,7 +135,7 @@ func (d *dialogue) say(verb, line, usual string) bool {
 		return false
 	case "hang":
 		_ = d.w.Flush()
-		<-d.done
+		_, _ = io.Copy(io.Discard, d.r) // until the other end gives up
 		return false
 	}
 	d.good = usual[0] < '4'
@@ -232,7 +232,7 @@ func (d *dialogue) data() bool {
 	case "drop":
 		return false
 	case "hang":
-		<-d.done
+		_, _ = io.Copy(io.Discard, d.r)
 		return false
 	}
 	_, _ = d.w.WriteString(answer + "\r\n")
