@@ -44,6 +44,8 @@ func (s *story) audit(ctx context.Context, known head) (err error) {
 	if err != nil {
 		return fmt.Errorf("read the ledger's export: %w", err)
 	}
+	s.result.Canary.Hits += s.canaries.count(raw)
+	s.hold(s.canaries.count(raw) == 0, "the ledger's export names nobody and nothing of them")
 	report, err := ledger.Verify(bytes.NewReader(raw), known.PublicKey, []byte(known.Checkpoint))
 	s.hold(err == nil, "the ledger verifies offline (%v)", err)
 	s.result.Ledger.Entries, s.result.Ledger.Verified = report.Entries, err == nil

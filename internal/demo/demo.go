@@ -233,8 +233,8 @@ func (s *story) sending(ctx context.Context) error {
 	for i := range care.messages {
 		returned[care.messages[i].Person] = care.messages[i].State == "bounced"
 	}
-	s.judge(care, func(m *message) string { return expectCare(m.made, s.now) })
-	s.judge(offer, func(m *message) string { return expectOffer(m.made, returned[m.Person]) })
+	s.judge(care, nil, func(m *message) string { return expectCare(m.made, s.now) })
+	s.judge(offer, returned, func(m *message) string { return expectOffer(m.made, returned[m.Person]) })
 	return s.tally(ctx)
 }
 

@@ -22,12 +22,13 @@ var byDomain = map[string]string{
 	"plain.example": wayPickup, "expired.example": wayPickup, "strict.example": wayHeld,
 }
 
-// mailbox gives the address that a message to the person goes to: the preferred one, or the one that the person asked for.
-func mailbox(p *world.Person) string {
+// mailbox gives the address that a message to the person goes to: the one that the person asked for, else the preferred one, unless
+// mail to that came back and there is another.
+func mailbox(p *world.Person, returned bool) string {
 	switch {
 	case len(p.Emails) == 0:
 		return ""
-	case p.Paperwork.Confidential == "second":
+	case p.Paperwork.Confidential == "second", returned && len(p.Emails) > 1:
 		return p.Emails[1]
 	}
 	return p.Emails[0]
@@ -37,7 +38,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 
 // expectCare says what must become of the care instructions to a person, from the papers alone. It shares nothing with the gate.
 func expectCare(p *world.Person, now time.Time) string {
-	way := byDomain[domainOf(mailbox(p))]
+	way := byDomain[domainOf(mailbox(p, false))]
 	switch {
 	case p.Deceased:
 		return wayRefused // 45 CFR 164.502(f)
@@ -53,9 +54,10 @@ const majority = 18
 
 // expectOffer says what must become of the paid offer: marketing that a third party pays for. returned: the care instructions came back.
 func expectOffer(p *world.Person, returned bool) string {
-	way := byDomain[domainOf(mailbox(p))]
+	to := mailbox(p, returned)
+	way := byDomain[domainOf(to)]
 	switch {
-	case p.Deceased, p.Paperwork.Authorization != "valid", p.Paperwork.OptOut, p.Paperwork.Restriction, way == "", returned:
+	case p.Deceased, p.Paperwork.Authorization != "valid", p.Paperwork.OptOut, p.Paperwork.Restriction, way == "", returned && to == p.Emails[0]:
 		return wayRefused // 45 CFR 164.508(a)(3), 164.522(a); 15 USC 7704(a)(4)
 	case p.Paperwork.Confidential == "post":
 		return wayHeld

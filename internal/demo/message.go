@@ -51,9 +51,9 @@ type message struct {
 	State  string `json:"state"`
 	Means  string `json:"means"`
 
-	made    *world.Person
-	reason  reason // why it was refused or held
-	delayed bool
+	made   *world.Person
+	to     string // the address that it must have gone to
+	reason reason // why it was refused or held
 }
 
 type reason struct {
@@ -185,14 +185,15 @@ func (s *story) why(ctx context.Context, m *message) error {
 	return nil
 }
 
-// judge holds what was decided against what the papers say.
-func (s *story) judge(c *campaign, expect func(m *message) string) {
+// judge holds what was decided against what the papers say. returned names those whose mail came back before.
+func (s *story) judge(c *campaign, returned map[string]bool, expect func(m *message) string) {
 	wrong := 0
 	for i := range c.messages {
 		m := &c.messages[i]
 		if m.made == nil {
 			continue
 		}
+		m.to = mailbox(m.made, returned[m.Person])
 		if want := expect(m); m.way() != want {
 			if wrong++; wrong <= 3 {
 				s.hold(false, "%s: message %s goes %s, as the papers say (it is %s, %s)", c.name, m.ID, want, m.way(), m.State)

@@ -38,7 +38,7 @@ func newPlace(dir string) (p place, err error) {
 		}
 	}
 	p = place{dir, filepath.Join(dir, "data"), filepath.Join(dir, "keys"), filepath.Join(dir, "log"), filepath.Join(dir, "tmp"), filepath.Join(dir, "export")}
-	for _, d := range []string{p.log, p.tmp, p.feed} {
+	for _, d := range []string{p.log, p.tmp, p.feed, filepath.Dir(p.backup())} {
 		err = errors.Join(err, os.Mkdir(d, 0o700))
 	}
 	if err != nil {
@@ -51,6 +51,7 @@ func (p place) logFile() string    { return filepath.Join(p.log, "carepost.log")
 func (p place) settings() string   { return filepath.Join(p.dir, "carepost.yaml") }
 func (p place) ledgerTar() string  { return filepath.Join(p.dir, "ledger.tar") }
 func (p place) auditorKey() string { return filepath.Join(p.dir, "ledger.pub") }
+func (p place) backup() string     { return filepath.Join(p.dir, "backup", "carepost.backup") }
 func (p place) checkpoint() string { return filepath.Join(p.dir, "ledger.known") }
 
 // config gives the settings of the demo's installation.

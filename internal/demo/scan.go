@@ -37,7 +37,7 @@ type scanned struct {
 }
 
 // notWires is how many places are no connections.
-const notWires = 4
+const notWires = 5
 
 // scanRunning looks through what the product has written while it still runs: database and write-ahead log, the rest of its folder, its
 // log, its temporary files; and through every byte of every connection to the receivers, of which all begin unencrypted.
@@ -58,6 +58,9 @@ func (s *story) scanRunning(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.scanBackup(ctx); err != nil {
+		return err
+	}
 	for _, r := range receivers {
 		wire := s.world.Receivers()[r.domain].Wire()
 		if len(wire) > 0 {
@@ -65,6 +68,18 @@ func (s *story) scanRunning(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// scanBackup has the product write a backup and looks through it: what is carried away is what is stolen.
+func (s *story) scanBackup(ctx context.Context) error {
+	var made struct {
+		Tables int `json:"tables"`
+	}
+	if err := s.api.post(ctx, "/backups", object{"path": s.place.backup()}, &made); err != nil {
+		return err
+	}
+	s.hold(made.Tables > 0, "the backup holds tables")
+	return s.scanTree("the backup", filepath.Dir(s.place.backup()))
 }
 
 // scanResting looks through the data folder once more when the product has stopped: by then all is in the database file.

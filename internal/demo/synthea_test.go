@@ -61,7 +61,7 @@ func TestASyntheaExport(t *testing.T) {
 	if c.matched != 8 {
 		t.Errorf("the rule matches %d people, want 8", c.matched)
 	}
-	s.judge(c, func(m *message) string { return expectCare(m.made, s.now) })
+	s.judge(c, nil, func(m *message) string { return expectCare(m.made, s.now) })
 	if err := s.tally(ctx); err != nil {
 		t.Fatal(err)
 	}

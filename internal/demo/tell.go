@@ -280,11 +280,11 @@ func (s *story) sayProofs() {
 	s.screen.say("               or put in since the checkpoint at entry %s that an auditor had kept; then one byte was", thousands(s.report.KnownSize))
 	s.screen.say("               changed, and that was noticed")
 	s.screen.say("  %s DKIM    %s mails, each with an RSA and an Ed25519 signature that another library verified", ok(s.signed == s.result.Delivered), thousands(s.signed))
-	s.screen.say("  %s canary  %d hits of names, record numbers, birth dates, phones, drugs and diagnoses in six encodings:", ok(s.result.Canary.Hits == 0),
+	s.screen.say("  %s canary  %d hits of names, record numbers, birth dates, phones, drugs and diagnoses, in six", ok(s.result.Canary.Hits == 0),
 		s.result.Canary.Hits)
-	s.screen.say("               in the database (running, with its write-ahead log, and at rest), the program's log, its")
-	s.screen.say("               temporary files, and every byte to and from %d servers; the control planted in each of", len(s.scans)-notWires)
-	s.screen.say("               these %d places was found in %d", len(s.scans), s.result.Canary.Control)
+	s.screen.say("               encodings, in the database (running, with its write-ahead log, and at rest), its backup,")
+	s.screen.say("               the log, the temporary files, and every byte to and from %d servers; the control that was", len(s.scans)-notWires)
+	s.screen.say("               planted in each of these %d places was found in %d", len(s.scans), s.result.Canary.Control)
 }
 
 func (s *story) sayEnd() {
