@@ -71,7 +71,7 @@ type App struct {
 }
 
 // Open opens an installation that Init made. Nothing runs by itself yet: Run does that.
-func Open(ctx context.Context, o Options) (a *App, err error) {
+func Open(ctx context.Context, o Options) (*App, error) {
 	ring, signer, err := openKeys(o.Config)
 	if err != nil {
 		return nil, err
@@ -80,16 +80,11 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a = &App{config: o.Config, options: o}
+	a := &App{config: o.Config, options: o}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	defer func() {
-		if err != nil {
-			a.cancel()
-			err = errors.Join(err, st.Close())
-		}
-	}()
 	if err := a.wire(ctx, st, ring, signer); err != nil {
-		return nil, err
+		a.cancel()
+		return nil, errors.Join(err, st.Close())
 	}
 	return a, nil
 }
