@@ -294,3 +294,18 @@ func (in *Intake) Imports(ctx context.Context, tx *store.Tx, limit int) ([]Impor
 	}
 	return all, nil
 }
+
+// Unfinished gives the organisation's imports that were stopped in the middle, the oldest first: Resume goes on with them.
+func (in *Intake) Unfinished(ctx context.Context, tx *store.Tx) ([]id.Import, error) {
+	rows, err := tx.Query(ctx, selectUnfinished, tx.Organisation())
+	if err != nil {
+		return nil, fmt.Errorf("list unfinished imports: %w", err)
+	}
+	var all []id.Import
+	return all, each(rows, func() error {
+		var imp id.Import
+		err := rows.Scan(&imp)
+		all = append(all, imp)
+		return err
+	})
+}

@@ -135,4 +135,3 @@ func (in *Intake) openJob(ctx context.Context, tx *store.Tx, j *job, sealed []by
 	j.refused = j.record.Refused
 	return nil
 }
-

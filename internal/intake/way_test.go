@@ -136,9 +136,9 @@ func (c *clinic) importWithStops(some []intake.File, steps func() int) (stops in
 		}
 		stops++
 		c.read(func(ctx context.Context, tx *store.Tx) error {
-			all, err := c.in.Imports(ctx, tx, 10)
+			all, err := c.in.Unfinished(ctx, tx)
 			if err == nil && len(all) == 1 {
-				imp = all[0].ID
+				imp = all[0]
 			}
 			return err
 		})

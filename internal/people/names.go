@@ -37,7 +37,7 @@ const maxMore = 4096
 func (p *People) BuildNames(ctx context.Context, tx *store.Tx) (*NameIndex, error) {
 	x := &NameIndex{of: map[id.Person][]string{}}
 	err := p.scan(ctx, tx, scanCores, func(page []sealedRow) error {
-		keys, err := openAll(page, openNames)
+		keys, err := openAll(page, func() func(r *sealedRow) ([]string, error) { return openNames })
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (p *People) FollowNames(ctx context.Context, tx *store.Tx, x *NameIndex, id
 	if err != nil {
 		return err
 	}
-	keys, err := openAll(page, openNames)
+	keys, err := openAll(page, func() func(r *sealedRow) ([]string, error) { return openNames })
 	if err != nil {
 		return err
 	}

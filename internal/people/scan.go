@@ -20,7 +20,7 @@ const scanPage = 2048
 // survivor's. fn must not keep the projection's lists beyond the call unless it wants to own them: they are not used again.
 func (p *People) Scan(ctx context.Context, tx *store.Tx, fn func(person id.Person, ordinal uint32, projection Projection) error) error {
 	return p.scan(ctx, tx, scanProjections, func(page []sealedRow) error {
-		open, err := openAll(page, func(r *sealedRow) (Projection, error) { return openProjection(r, tx.Now) })
+		open, err := openAll(page, projectionOpener(tx.Now))
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (p *People) Projections(
 		if err != nil {
 			return err
 		}
-		open, err := openAll(page, func(r *sealedRow) (Projection, error) { return openProjection(r, tx.Now) })
+		open, err := openAll(page, projectionOpener(tx.Now))
 		if err != nil {
 			return err
 		}
@@ -64,12 +64,18 @@ type sealedRow struct {
 	key     seal.Key
 }
 
-func openProjection(r *sealedRow, now time.Time) (Projection, error) {
-	record, err := openRecord(r.key, projectionCell(r.person), r.sealed, &ProjectionRecord{})
-	if err != nil {
-		return Projection{}, fmt.Errorf("open the projection of %s: %w", r.person, err)
+// projectionOpener gives each worker its own reader.
+func projectionOpener(now time.Time) func() func(r *sealedRow) (Projection, error) {
+	return func() func(r *sealedRow) (Projection, error) {
+		lean := newLeanReader()
+		return func(r *sealedRow) (Projection, error) {
+			plain, err := r.key.Open(projectionCell(r.person), r.sealed)
+			if err != nil {
+				return Projection{}, fmt.Errorf("open the projection of %s: %w", r.person, err)
+			}
+			return lean.projection(plain, now)
+		}
 	}
-	return unpackProjection(record, now), nil
 }
 
 func (p *People) scan(ctx context.Context, tx *store.Tx, query string, fn func(page []sealedRow) error) error {
@@ -118,10 +124,11 @@ func (p *People) page(ctx context.Context, tx *store.Tx, query string, args ...a
 }
 
 // openAll opens rows on all cores: opening is most of what a scan costs.
-func openAll[T any](page []sealedRow, open func(r *sealedRow) (T, error)) ([]T, error) {
+func openAll[T any](page []sealedRow, opener func() func(r *sealedRow) (T, error)) ([]T, error) {
 	out := make([]T, len(page))
 	workers := min(runtime.GOMAXPROCS(0), (len(page)+255)/256)
 	if workers <= 1 {
+		open := opener()
 		for i := range page {
 			var err error
 			if out[i], err = open(&page[i]); err != nil {
@@ -134,6 +141,7 @@ func openAll[T any](page []sealedRow, open func(r *sealedRow) (T, error)) ([]T, 
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
+			open := opener()
 			for i := w; i < len(page) && errs[w] == nil; i += workers {
 				out[i], errs[w] = open(&page[i])
 			}
