@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"unicode/utf16"
-
-	"fmt"
 )
 
 // canaries finds planted words in any bytes, in six encodings: as they are, lower-case, base64 (at each of its three offsets),
@@ -99,7 +98,7 @@ func (c *canaries) countReader(r io.Reader) (int, error) {
 		room := buf[len(buf):cap(buf)]
 		got, err := io.ReadFull(r, room)
 		buf = buf[:len(buf)+got]
-		last := err == io.EOF || err == io.ErrUnexpectedEOF //nolint:errorlint // io.ReadFull returns these as they are
+		last := err == io.EOF || err == io.ErrUnexpectedEOF
 		if err != nil && !last {
 			return n, err
 		}
@@ -117,20 +116,23 @@ func (c *canaries) countBefore(b []byte, end int) int {
 }
 
 // countTree counts in every file under a folder.
-func (c *canaries) countTree(root string) (int, error) {
-	n := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+func (c *canaries) countTree(dir string) (n int, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		f, err := os.Open(path)
+		f, err := root.Open(path)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
 		m, err := c.countReader(f)
 		n += m
-		return err
+		return errors.Join(err, f.Close())
 	})
 	return n, err
 }

@@ -16,25 +16,26 @@ import (
 	"time"
 )
 
-// built builds the program once for all tests of the package.
+// built builds the program once for all tests that run it.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "carepost-demo-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "carepost")
+	path := filepath.Join(buildDir, "carepost")
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", path, "github.com/carepost/carepost/cmd/carepost")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
 })
 
+var buildDir string
+
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, _ := built(); path != "" {
-		os.RemoveAll(filepath.Dir(path))
+	var err error
+	if buildDir, err = os.MkdirTemp("", "carepost-demo-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	code := m.Run()
+	os.RemoveAll(buildDir)
 	os.Exit(code)
 }
 
@@ -143,7 +144,7 @@ func TestTheStory(t *testing.T) {
 			continue
 		}
 		tried++
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", line) //nolint:gosec // G204: what the demo tells people to type
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 		cmd.Env = append(os.Environ(), "CAREPOST_CONFIG="+filepath.Join(dir, "carepost.yaml"))
 		if got, err := cmd.CombinedOutput(); err != nil || len(got) == 0 {
 			t.Errorf("%s: %v\n%s", line, err, got)

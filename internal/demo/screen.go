@@ -21,7 +21,7 @@ type screen struct {
 func newScreen(w io.Writer) *screen {
 	s := &screen{w: w}
 	if f, ok := w.(*os.File); ok {
-		_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS) //nolint:gosec // G115: a file descriptor
+		_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 		s.terminal = err == nil && os.Getenv("TERM") != "dumb"
 	}
 	return s

@@ -173,8 +173,11 @@ func (s *story) sayDecisions() {
 	s.screen.say("")
 	var rows [][]string
 	for _, w := range []struct{ way, text string }{
-		{wayTLS, "sent over TLS, with proof of the receiver"}, {wayPickup, "kept here, a notice without any of it sent"},
-		{wayPlainRequested, "sent as the person asked, after a warning"}, {wayHeld, "held for a person to decide"}, {wayRefused, "refused"},
+		{wayTLS, "sent over TLS, with proof of the receiver"},
+		{wayPickup, "kept here, a notice without any of it sent"},
+		{wayPlainRequested, "sent as the person asked, after a warning"},
+		{wayHeld, "held for a person to decide"},
+		{wayRefused, "refused"},
 	} {
 		row := []string{w.text}
 		sum := 0

@@ -149,7 +149,7 @@ func (x *exporter) a1c(id string, subject object, value float64, days int) {
 
 // consent writes what the source has on marketing: a refusal, or now and then a permission, which proves nothing by itself.
 func (x *exporter) consent(id string, subject object, p Person) {
-	kind := ""
+	var kind string
 	switch {
 	case p.Paperwork.OptOut:
 		kind = "deny"

@@ -55,8 +55,14 @@ var share = []struct {
 	domain string
 	upTo   int
 }{
-	{"trusted.example", 40}, {"plain.example", 58}, {"expired.example", 66}, {"strict.example", 72},
-	{"busy.example", 82}, {"gone.example", 87}, {"partner.example", 95}, {"", 100},
+	{"trusted.example", 40},
+	{"plain.example", 58},
+	{"expired.example", 66},
+	{"strict.example", 72},
+	{"busy.example", 82},
+	{"gone.example", 87},
+	{"partner.example", 95},
+	{"", 100},
 }
 
 // The names are long and unusual on purpose: a scan for them must not hit a word of anybody's prose.
