@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -24,7 +26,7 @@ import (
 // commands is the grammar: one field per command.
 type commands struct {
 	Config       string   `help:"Settings file." env:"CAREPOST_CONFIG" placeholder:"FILE"`
-	Set          []string `help:"Override a setting: key=value. May repeat." placeholder:"KEY=VALUE"`
+	Set          []string `help:"Override a setting: key=value. May repeat." placeholder:"KEY=VALUE" sep:"none"`
 	Organisation string   `help:"Which organisation is meant; may be left out while there is only one." placeholder:"org_N"`
 	JSON         bool     `name:"json" help:"End with one JSON object on the last line."`
 
@@ -65,21 +67,17 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	defer stop()
 	var c commands
 	exit := -1
-	parser, err := kong.New(&c, kong.Name("carepost"), kong.Description("Secure messages to patients, decided by the law and proven by a ledger."),
-		kong.Writers(out, errs), kong.Exit(func(code int) { exit = code }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	parser, err := grammar(&c, out, errs, func(code int) { exit = code })
 	if err != nil {
 		fmt.Fprintln(errs, "carepost:", err) //nolint:errcheck // nowhere else to say it
 		return 2
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(askedForHelp(args))
 	if exit >= 0 {
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintln(errs, "carepost:", err) //nolint:errcheck // nowhere else to say it
+		fmt.Fprintf(errs, "carepost: %s\n", wrongLine(err)) //nolint:errcheck // nowhere else to say it
 		return 2
 	}
 	e := &env{ctx: ctx, in: in, out: out, err: errs, json: c.JSON, organisation: c.Organisation}
@@ -87,6 +85,33 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		return e.fail(err)
 	}
 	return 0
+}
+
+func grammar(c *commands, out, errs io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c, kong.Name("carepost"), kong.Description("Secure messages to patients, decided by the law and proven by a ledger."),
+		kong.Writers(out, errs), kong.Exit(exit), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+}
+
+// askedForHelp takes "help" and "help COMMAND" as people write them.
+func askedForHelp(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
+}
+
+// wrongLine says what is wrong with a command line, and where its help is.
+func wrongLine(err error) string {
+	help := "carepost --help"
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Selected() != nil {
+		help = parse.Context.Selected().FullPath() + " --help"
+	} else if what, ok := strings.CutPrefix(err.Error(), "unexpected argument "); ok {
+		return "there is no command " + what + "; `" + help + "` lists them"
+	}
+	return err.Error() + "; see `" + help + "`"
 }
 
 func (c *commands) run(k *kong.Context, e *env) (err error) {
@@ -111,22 +136,13 @@ func (c *commands) run(k *kong.Context, e *env) (err error) {
 func overrides(set []string) (map[string]string, error) {
 	all := map[string]string{}
 	for _, s := range set {
-		key, value, ok := cutEqual(s)
-		if !ok {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok || key == "" {
 			return nil, fault.New(fault.Invalid, "not a setting").At("--set").Hint("write key=value; `carepost config` lists the keys")
 		}
 		all[key] = value
 	}
 	return all, nil
-}
-
-func cutEqual(s string) (key, value string, ok bool) {
-	for i := range len(s) {
-		if s[i] == '=' {
-			return s[:i], s[i+1:], i > 0
-		}
-	}
-	return "", "", false
 }
 
 // errFailed ends a command that has said itself what did not hold.

@@ -39,7 +39,24 @@ func connect(ctx context.Context, c config.Config, organisation string) (*client
 	if err == nil || !errors.Is(err, errNobody) {
 		return cl, err
 	}
+	if err := made(c); err != nil {
+		return nil, err
+	}
 	return own(ctx, c, organisation)
+}
+
+// made refuses a folder where nothing was ever made: a mistyped path must not become a second, empty installation under the same keys.
+func made(c config.Config) error {
+	if _, err := os.Stat(c.Keys); errors.Is(err, os.ErrNotExist) {
+		return fault.New(fault.NotFound, "there is no key folder here").At("%s", c.Keys).Hint("`carepost init` makes an installation; or name its folders by --set keys=FOLDER and --set data=FOLDER")
+	}
+	if c.DSN != "" {
+		return nil
+	}
+	if at, err := os.Stat(c.Data); err != nil || !at.IsDir() {
+		return fault.Wrap(fault.NotFound, err, "there is no data folder here").At("%s", c.Data).Hint("`carepost init` makes an installation; or name its folder by --set data=FOLDER")
+	}
+	return nil
 }
 
 // own opens the installation in this process and serves its handlers on a socket of its own, in a folder that nobody else may enter.

@@ -22,7 +22,7 @@ type initCommand struct {
 	Display string   `help:"Name that patients know; the legal name when left out."`
 	Domain  string   `required:"" help:"Domain to send from."`
 	Zone    string   `default:"America/New_York" help:"IANA time zone."`
-	Street  []string `required:"" help:"Line of the postal address; may repeat."`
+	Street  []string `required:"" help:"Line of the postal address; may repeat." sep:"none"`
 	City    string   `required:""`
 	State   string   `required:""`
 	Postal  string   `required:"" name:"postal-code"`

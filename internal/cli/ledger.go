@@ -73,7 +73,7 @@ func (c *ledgerExportCommand) Run(e *env) error {
 	return e.with(func(cl *client) (err error) {
 		f, err := os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
-			return fault.Wrap(fault.Conflict, err, "the file cannot be made").At("%s", c.File).Hint("name a new file")
+			return fault.Wrap(fault.Conflict, err, "the file cannot be made").At("%s", c.File).Hint("name a new file in a folder that is there; an export is never overwritten")
 		}
 		defer func() {
 			if err = errors.Join(err, f.Close()); err != nil {
@@ -86,7 +86,7 @@ func (c *ledgerExportCommand) Run(e *env) error {
 		if err := f.Sync(); err != nil {
 			return fmt.Errorf("write the archive to the disk: %w", err)
 		}
-		e.say("%s is written. Verify it with: carepost ledger verify %s --key PUBLIC_KEY", c.File, c.File)
+		e.say("%s is written. Verify it with: carepost ledger verify %s --key PUBLIC_KEY (`carepost ledger show` gives the key)", c.File, c.File)
 		return e.result(map[string]string{"file": c.File})
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/carepost/carepost/internal/api"
 	"github.com/carepost/carepost/internal/audience"
+	"github.com/carepost/carepost/internal/fault"
 )
 
 type segmentCommand struct {
@@ -61,6 +62,9 @@ type segmentCountCommand struct {
 
 // Run counts.
 func (c *segmentCountCommand) Run(e *env) error {
+	if (c.Name == "") == (c.Rule == "") {
+		return fault.New(fault.Invalid, "name a saved segment, or give a rule with --rule")
+	}
 	return e.with(func(cl *client) (err error) {
 		var t audience.Tally
 		if c.Rule != "" {

@@ -226,11 +226,11 @@ func (c *messageShowCommand) Run(e *env) error {
 			}
 			e.say("  decision %d, %s: %s%s", i+1, d.At.Format(time.RFC3339), d.Means, proof)
 			for _, r := range d.Reasons {
-				e.say("    - %s [%s] %s", r.Text, r.Rule, r.Ref)
+				e.say("    - %s", strings.TrimSpace(r.Text+" ["+r.Rule+"] "+r.Ref))
 			}
 		}
 		if d := m.Delivery; d != nil {
-			e.say("  delivery: %s %s, %d attempts %s", d.State, d.End, d.Attempts, d.Reason)
+			e.say("  delivery: %s, %d attempts %s", strings.TrimSpace(d.State+" "+d.End), d.Attempts, d.Reason)
 			if d.Proof != "" || d.TLS != "" {
 				e.say("    accepted over %s, proven by %s", d.TLS, d.Proof)
 			}
