@@ -37,7 +37,7 @@ func Load(path string, environ []string, flags map[string]string) (Config, error
 		if err := known(k, "--set "+k); err != nil {
 			return c, err
 		}
-		set[k] = source{v, "--" + k}
+		set[k] = source{v, "--set " + k}
 	}
 	return c, fill(&c, set)
 }
