@@ -61,8 +61,10 @@ var rules = []rule{
 		"authentication credentials*", "application specific password*", "log in with your web browser*", "cannot authenticate*", "authentication unsuccessful*",
 		"authentication is required*", "authenticate first", "must authenticate*", "not authenticated", "requires authentication", "need to authenticate*", "please authenticate*",
 	}},
-	{name: "auth.status", class: Auth, status: []string{".7.20", ".7.21", ".7.22", ".7.23", ".7.24", ".7.26", ".7.27", ".7.30", ".7.32", ".7.509", ".7.515"},
-		not: []string{"null mx"}},
+	{
+		name: "auth.status", class: Auth, status: []string{".7.20", ".7.21", ".7.22", ".7.23", ".7.24", ".7.26", ".7.27", ".7.30", ".7.32", ".7.509", ".7.515"},
+		not: []string{"null mx"},
+	},
 
 	// Our DNS, or theirs.
 	{name: "dns.reverse", class: DNS, say: []string{
@@ -161,7 +163,7 @@ var rules = []rule{
 	}, not: []string{"spam", "anti spoofing*", "blocked senders*", "spamsignature*", "recipient address"}},
 	{name: "spam.words", class: SpamBlock, say: []string{
 		"spam", "spam*", "unsolicited*", "ube", "uce", "junk*", "bulk mail*", "bulk email*", "content rejected", "message content rejected", "content denied", "mail content*", "suspicious", "message filtered", "high probability*",
-		"scored as*", "looks like*", "content filter*", "denied by content*", "content reject*", "bayes*", "spamassassin*", "score too*", "advertis*", "bulk*", "mcspamsignature*", "rejected by content*", "message content*",
+		"scored as*", "looks like*", "content filter*", "denied by content*", "content reject*", "bayes*", "spamassassin*", "score too*", "advertis*", "bulk*", "mcspamsignature*", "rejected by content*", "message content*", //nolint:misspell // a pattern for both endings
 		"antispam*", "filtered as*", "blocked by filter*", "content policy*", "ers customized*",
 	}, not: []string{"antispoof*", "spf", "bulk senders guide*", "contact abuse only*", "ers customized block"}},
 	{name: "content.rfc", class: Content, status: []string{".6.0", ".6.1", ".6.2", ".6.3", ".6.4", ".6.5", ".6.7", ".6.11"}},
@@ -200,13 +202,17 @@ var rules = []rule{
 	}},
 	{name: "hard.directory", class: HardBounce, status: []string{".4.1"}, say: []string{"access denied", "all recipient addresses rejected*"}, hard: true},
 	{name: "hard.access", class: HardBounce, say: []string{"mailbox unavailable or access denied*"}},
-	{name: "hard.rcpt", class: HardBounce, hard: true, say: []string{"recipient address rejected", "address rejected", "addr recipient rejected", "addr rejected"},
+	{
+		name: "hard.rcpt", class: HardBounce, hard: true, say: []string{"recipient address rejected", "address rejected", "addr recipient rejected", "addr rejected"},
 		not: []string{
 			"policy*", "access denied*", "blocked*", "block*", "domain*", "abuse*", "greylist*", "sender*", "relay*", "too many*", "try again*", "spam*", "http*", "unverified*",
 			"denied*", "restrict*", "rejection*", "customized*", "no domain*", "multiple*", "need*", "fully*", "helo*",
-		}},
-	{name: "hard.status", class: HardBounce, hard: true, status: []string{".1.1", ".1.3", ".1.6", ".1.10", ".1.351", ".1.0"},
-		not: []string{"sender*", "policy*", "sent to too many*", "quota*", "recipient preferences*", "refused due*", "spf*"}},
+		},
+	},
+	{
+		name: "hard.status", class: HardBounce, hard: true, status: []string{".1.1", ".1.3", ".1.6", ".1.10", ".1.351", ".1.0"},
+		not: []string{"sender*", "policy*", "sent to too many*", "quota*", "recipient preferences*", "refused due*", "spf*"},
+	},
 	{name: "hard.disabled", class: HardBounce, hard: true, status: []string{".2.1", ".7.13"}, not: []string{"rate*", "policy*", "receiving*"}},
 
 	// The receiver's rules.

@@ -34,7 +34,7 @@ func qpLine(out *bytes.Buffer, l string) {
 		if encode {
 			n = 3
 		}
-		if most := lineSize - 1; column+n > most && !(last && column+n <= lineSize) {
+		if most := lineSize - 1; column+n > most && (!last || column+n > lineSize) {
 			out.WriteString(l[start:i])
 			out.WriteString("=\r\n") // a soft break takes the 76th place
 			column, start = 0, i

@@ -41,9 +41,7 @@ func (h *header) add(name string, v value) {
 func structured(words ...string) value {
 	out := value{}
 	for _, w := range words {
-		for _, part := range strings.Fields(line(w)) {
-			out.words = append(out.words, part)
-		}
+		out.words = append(out.words, strings.Fields(line(w))...)
 	}
 	return out
 }

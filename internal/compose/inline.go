@@ -127,12 +127,3 @@ func until(s string, closing byte) (string, int) {
 	}
 	return "", 0
 }
-
-// flat gives the text of spans without looks.
-func flat(spans []span) string {
-	var b strings.Builder
-	for _, s := range spans {
-		b.WriteString(s.text)
-	}
-	return b.String()
-}

@@ -148,7 +148,7 @@ var words = map[string]map[string]string{
 		"languages": "Read this message in:", "info": "Note", "warning": "Important", "success": "Done", "phone": "Phone",
 	},
 	"es": {
-		"advertisement": "Este es un anuncio publicitario.", "unsubscribe": "Cancelar suscripción", "optout": "Puede dejar de recibir estos correos en cualquier momento:",
+		"advertisement": "Este es un anuncio publicitario.", "unsubscribe": "Cancelar suscripción", "optout": "Puede dejar de recibir estos correos en cualquier momento:", //nolint:misspell // not English
 		"languages": "Lea este mensaje en:", "info": "Nota", "warning": "Importante", "success": "Listo", "phone": "Teléfono",
 	},
 	"fr": {
@@ -156,7 +156,7 @@ var words = map[string]map[string]string{
 		"languages": "Lire ce message en :", "info": "Note", "warning": "Important", "success": "Terminé", "phone": "Téléphone",
 	},
 	"pt": {
-		"advertisement": "Este é um anúncio publicitário.", "unsubscribe": "Cancelar inscrição", "optout": "Você pode parar de receber estes e-mails a qualquer momento:",
+		"advertisement": "Este é um anúncio publicitário.", "unsubscribe": "Cancelar inscrição", "optout": "Você pode parar de receber estes e-mails a qualquer momento:", //nolint:misspell // not English
 		"languages": "Leia esta mensagem em:", "info": "Nota", "warning": "Importante", "success": "Pronto", "phone": "Telefone",
 	},
 }

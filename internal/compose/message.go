@@ -228,16 +228,14 @@ func (m Message) content() node {
 }
 
 func textNode(kind, text string) node {
-	encoding, body := "quoted-printable", []byte(nil)
+	encoding, write := "quoted-printable", quotedPrintable
 	if wastes(text) {
-		encoding, body = "base64", base64Lines([]byte(canonical(text)))
-	} else {
-		body = quotedPrintable(text)
+		encoding, write = "base64", func(s string) []byte { return base64Lines([]byte(canonical(s))) }
 	}
 	return node{header: []field{
 		{"Content-Type", structured(kind+";", "charset=utf-8")},
 		{"Content-Transfer-Encoding", structured(encoding)},
-	}, body: body}
+	}, body: write(text)}
 }
 
 func (p Part) node(disposition string) node {

@@ -34,8 +34,10 @@ func (w *rewriter) piece(p piece) error {
 		return nil
 	case pieceField:
 		return w.field(p)
+	case pieceTag:
+		return w.tag(p)
 	}
-	return w.tag(p)
+	return nil
 }
 
 func (w *rewriter) field(p piece) error {

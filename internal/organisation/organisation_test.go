@@ -344,7 +344,7 @@ func TestDKIMKeysSignAndRotate(t *testing.T) {
 				t.Errorf("a signer prints %q", text)
 			}
 		}
-		if text := fmt.Sprintf("%v %+v %#v", keys(), keys()[0], keys()[0]); strings.Trim(text, "[]sealed ") != "" {
+		if text := fmt.Sprintf("%v %+v %#v", keys(), keys()[0], keys()[0]); strings.Trim(text, "[]seald ") != "" {
 			t.Errorf("a new key prints %q", text)
 		}
 		fresh, err := organisation.NewKeys(time.Date(2027, 5, 1, 0, 0, 0, 0, time.UTC))

@@ -75,7 +75,7 @@ func decodeContent(b []byte) (c Content, err error) {
 			return c, bad
 		}
 		b = b[size:]
-		switch n {
+		switch n { //nolint:exhaustive // protowire's own constants are bounds, not fields
 		case fieldFrom:
 			c.From = string(v)
 		case fieldSubject:

@@ -24,7 +24,7 @@ func usersOf(ctx context.Context, tx *store.Tx) (users []User, names [][]byte, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("list users: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // it was only read; rows.Err says what went wrong
 	for rows.Next() {
 		var u User
 		var name []byte
@@ -43,7 +43,7 @@ func grantsOf(ctx context.Context, tx *store.Tx) (map[id.User][]Role, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list grants: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // it was only read; rows.Err says what went wrong
 	roles := map[id.User][]Role{}
 	for rows.Next() {
 		var u id.User

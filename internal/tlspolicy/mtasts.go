@@ -78,7 +78,7 @@ func ParsePolicy(text string) (Policy, error) {
 	case p.Mode != ModeNone && len(p.MX) == 0:
 		return p, errPolicy
 	}
-	p.MaxAge = min(time.Duration(age)*time.Second, maxPolicyAge) //nolint:gosec // G115: 34 bits fit
+	p.MaxAge = min(time.Duration(age)*time.Second, maxPolicyAge) // 34 bits fit
 	return p, nil
 }
 

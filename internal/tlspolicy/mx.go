@@ -115,13 +115,16 @@ func validName(name string) bool {
 
 // providers are receivers that many domains share, by the end of their servers' names.
 var providers = []struct{ suffix, group string }{
-	{".google.com", "google"}, {".googlemail.com", "google"},
+	{".google.com", "google"},
+	{".googlemail.com", "google"},
 	{".olc.protection.outlook.com", "microsoft-consumer"},
-	{".mail.protection.outlook.com", "microsoft-365"}, {".mx.microsoft", "microsoft-365"},
+	{".mail.protection.outlook.com", "microsoft-365"},
+	{".mx.microsoft", "microsoft-365"},
 	{".yahoodns.net", "yahoo"},
 	{".icloud.com", "apple"},
 	{".comcast.net", "comcast"},
-	{".pphosted.com", "proofpoint"}, {".ppe-hosted.com", "proofpoint"},
+	{".pphosted.com", "proofpoint"},
+	{".ppe-hosted.com", "proofpoint"},
 	{".mimecast.com", "mimecast"},
 	{".barracudanetworks.com", "barracuda"},
 }

@@ -163,6 +163,7 @@ func (w *Ways) Routes(ctx context.Context, tx *store.Tx) ([]Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read routes: %w", err)
 	}
+	defer rows.Close() //nolint:errcheck // it was only read; rows.Err says what went wrong
 	var all []Route
 	var sealed [][]byte
 	for rows.Next() {

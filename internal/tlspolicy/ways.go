@@ -288,7 +288,7 @@ func (w *Ways) policy(ctx context.Context, domain string) (Policy, bool, error) 
 	now := w.now()
 	pid, offered := policyID(txt.TXT)
 	if err != nil || !offered || live && pid == kept.ID && now.Sub(fetched) < refreshAfter {
-		return kept.Policy, live, nil
+		return kept.Policy, live, nil //nolint:nilerr // RFC 8461 3.3: a kept policy holds although DNS does not answer
 	}
 	p, err := w.fetch.fetch(ctx, domain)
 	if err != nil {

@@ -371,8 +371,10 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		r := tlspolicy.Route{Domain: "Partner.Example", Host: "10.0.0.5", Port: 2525, Name: "mx.partner.example", CA: ca, Agreement: agreement,
-			Login: &tlspolicy.Login{User: "u", Password: "secret"}}
+		r := tlspolicy.Route{
+			Domain: "Partner.Example", Host: "10.0.0.5", Port: 2525, Name: "mx.partner.example", CA: ca, Agreement: agreement,
+			Login: &tlspolicy.Login{User: "u", Password: "secret"},
+		}
 		if err := set(r); err != nil {
 			t.Fatal(err)
 		}
