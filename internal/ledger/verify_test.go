@@ -245,8 +245,6 @@ func TestVerifyCatchesTheWhole(t *testing.T) {
 		return slices.IndexFunc(files, func(f file) bool { return f.name == name })
 	}
 	elsewhere := &history{t: t, signer: testSigner(t, "other.test/ledger"), leaves: l.leaves, epoch: 1}
-	extended := l.checkpoint(600)
-	extended = append([]byte("carepost.test/ledger/3\n600\n"), extended[len("carepost.test/ledger/3\n600\n"):]...)
 	for name, c := range map[string]struct {
 		files func() []file
 		known []byte

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/carepost/carepost/internal/fault"
 )
@@ -47,7 +48,7 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 		return fault.New(fault.Conflict, "the file exists").At("%s", path).Hint("name a new file: a backup is never overwritten")
 	}
 	tmp := path + partial
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return fmt.Errorf("remove an unfinished backup: %w", err)
 	}
 	defer func() {
@@ -57,7 +58,7 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 	}()
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("make the backup: %w", err)
+		return fault.Wrap(fault.Invalid, err, "the backup cannot be made here").At("%s", path).Hint("name a file in a folder that is there and that carepost may write to")
 	}
 	defer f.Close() //nolint:errcheck // synced before
 	if s.engine == SQLite {

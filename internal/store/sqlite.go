@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/carepost/carepost/internal/fault"
 )
 
 // This file and conn.go alone name the SQLite driver.
@@ -49,7 +51,7 @@ func sqliteDB(path string, q url.Values) (*sql.DB, error) {
 // createFile makes the database file before SQLite would, so that it is never readable by others; -wal and -shm take over its mode.
 func createFile(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the data folder: %w", err)
+		return "", fault.Wrap(fault.Invalid, err, "the data folder cannot be made").At("%s", dir).Hint("name another one by --set data=FOLDER, or in the settings file")
 	}
 	path, err := filepath.Abs(filepath.Join(dir, databaseFile))
 	if err != nil {
@@ -57,7 +59,7 @@ func createFile(dir string) (string, error) {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return "", fmt.Errorf("make the database file: %w", err)
+		return "", fault.Wrap(fault.Invalid, err, "the database cannot be opened").At("%s", path).Hint("run carepost as the user who owns the data folder")
 	}
 	return path, f.Close()
 }

@@ -400,8 +400,14 @@ func TestClocksThatDifferAreFound(t *testing.T) {
 		server, took time.Duration
 		want         bool
 	}{
-		{0, 0, false}, {-5 * time.Second, 0, false}, {-5*time.Second - 1, 0, true}, {5 * time.Second, 0, false}, {5*time.Second + 1, 0, true},
-		{8 * time.Second, 3 * time.Second, false}, {9 * time.Second, 3 * time.Second, true}, {-time.Hour, time.Minute, true},
+		{0, 0, false},
+		{-5 * time.Second, 0, false},
+		{-5*time.Second - 1, 0, true},
+		{5 * time.Second, 0, false},
+		{5*time.Second + 1, 0, true},
+		{8 * time.Second, 3 * time.Second, false},
+		{9 * time.Second, 3 * time.Second, true},
+		{-time.Hour, time.Minute, true},
 	} {
 		if got := store.Skewed(asked, asked.Add(c.server), asked.Add(c.took)); got != c.want {
 			t.Errorf("server %s off after %s: %t", c.server, c.took, got)
