@@ -1,6 +1,8 @@
 package internal_test
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +57,64 @@ func TestLicences(t *testing.T) {
 	}
 	if found < 10 {
 		t.Errorf("%d modules found in the module cache: the walk is broken", found)
+	}
+}
+
+//go:generate go test -run TestLicencesDocument -update .
+
+var update = flag.Bool("update", false, "write docs/licences.md")
+
+// TestLicencesDocument: docs/licences.md names each module that go.mod asks for, with the licence found in it. Modules that only others
+// ask for are in the table as far as the module cache had them when it was made.
+func TestLicencesDocument(t *testing.T) {
+	src, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := modfile.Parse("go.mod", src, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "../docs/licences.md"
+	rows, direct := map[string]bool{}, ""
+	text := "# Licences\n\nMade from go.mod and the modules' own licence files; `go generate ./internal` writes it. Carepost itself is Apache-2.0.\n\n" +
+		"| module | version | licence |\n| --- | --- | --- |\n"
+	for _, r := range mod.Require {
+		dir, err := moduleDir(r.Mod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(dir); err != nil {
+			rows[r.Mod.Path+" | "+r.Mod.Version] = true // not in this cache: its licence is not known here
+			continue
+		}
+		row := fmt.Sprintf("| %s | %s | %s |\n", r.Mod.Path, r.Mod.Version, licence(dir))
+		rows[strings.TrimSpace(row)], text = true, text+row
+		if !r.Indirect {
+			direct += row
+		}
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range strings.Lines(direct) {
+		if !strings.Contains(string(got), row) {
+			t.Errorf("docs/licences.md has no row %s; run go generate ./internal", strings.TrimSpace(row))
+		}
+	}
+	_, table, _ := strings.Cut(string(got), "| --- | --- | --- |\n")
+	for row := range strings.Lines(table) {
+		row = strings.TrimSpace(row)
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		if len(cells) != 3 || !rows[row] && !rows[cells[0]+" | "+cells[1]] {
+			t.Errorf("docs/licences.md has a row that go.mod does not: %s", row)
+		}
 	}
 }
 

@@ -129,7 +129,7 @@ func (c *ledgerVerifyCommand) Run(e *env) error {
 		e.say("  %8d  %s", report.Acts[act], act.Text())
 	}
 	for _, r := range report.Restores {
-		e.say("  entry %d admits a restore: %d to %d were lost", r.Entry, r.From, r.To)
+		e.say("  entry %d admits a restore: %s", r.Entry, lost(r.From, r.To))
 	}
 	e.say("%s", report.Latest)
 	return e.result(struct {
@@ -150,11 +150,19 @@ func (*ledgerReopenCommand) Run(e *env) error {
 			return err
 		}
 		for _, t := range out.Trees {
-			e.say("%s: entries %d to %d were lost; the ledger says so and goes on", t.Organisation, t.From, t.To)
+			e.say("%s: %s; the ledger says so and goes on", t.Organisation, lost(t.From, t.To))
 		}
 		if len(out.Trees) == 0 {
 			e.say("nothing was lost")
 		}
 		return e.result(out)
 	})
+}
+
+// lost names the entries from the first up to, and not including, the second.
+func lost(from, to int64) string {
+	if to <= from {
+		return "no entries that we know of were lost"
+	}
+	return fmt.Sprintf("%d to %d were lost", from, to-1)
 }
