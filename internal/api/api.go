@@ -101,8 +101,11 @@ func (f *Face) scope(ctx context.Context, in interface{ organisation() string })
 	s.Actor, _ = ctx.Value(actorKey{}).(id.Actor)
 	if in.organisation() != "" {
 		o, err := id.ParseOrganisation(in.organisation())
+		if err != nil {
+			return s, err
+		}
 		s.Organisation = o
-		return s, err
+		return s, f.known(ctx, s)
 	}
 	o, err := f.Only(ctx)
 	s.Organisation = o

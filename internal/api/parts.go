@@ -50,6 +50,14 @@ type Parts struct {
 	Now     func() time.Time
 }
 
+// known refuses an organisation that does not exist: no row may come to stand under its number.
+func (f *Face) known(ctx context.Context, s id.Scope) error {
+	return f.Store.Read(ctx, s, func(ctx context.Context, tx *store.Tx) error {
+		_, err := f.Organisations.Get(ctx, tx)
+		return err
+	})
+}
+
 func (f *Face) read(ctx context.Context, in interface{ organisation() string }, fn func(context.Context, *store.Tx) error) error {
 	s, err := f.scope(ctx, in)
 	if err != nil {
