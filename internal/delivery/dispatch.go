@@ -253,7 +253,7 @@ func (d *dispatcher) spawn(ctx, hard context.Context, l *lane, top Priority) {
 		return
 	}
 	if d.total >= allMax {
-		if !l.waiting {
+		if !l.waiting && l.workers == 0 { // a lane that is served does not stand in line for more
 			l.waiting = true
 			d.waiting = append(d.waiting, l)
 		}
@@ -313,10 +313,15 @@ func maxTime(a, b time.Time) time.Time {
 }
 
 // crowded tells whether other lanes wait for a connection.
-func (d *dispatcher) crowded() bool {
+func (d *dispatcher) crowded(own *lane) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.waiting) > 0
+	for _, l := range d.waiting {
+		if l != own {
+			return true
+		}
+	}
+	return false
 }
 
 // pick chooses the stream to claim from: the most urgent priority, and within it the organisation whose turn it is.

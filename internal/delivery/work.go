@@ -56,7 +56,9 @@ func (w *worker) run(ctx context.Context) {
 		if !w.connect(ctx, w.ready[0]) {
 			continue
 		}
-		w.conn.Run(w.hard, smtpclient.Hooks{Next: func() *smtpclient.Message { return w.next(ctx) }, BeforeDot: w.intend, Done: w.done})
+		w.conn.Run(w.hard, smtpclient.Hooks{
+			Next: func() *smtpclient.Message { return w.next(ctx) }, BeforeDot: w.intend, Meanwhile: func() { w.ahead(ctx) }, Done: w.done,
+		})
 		if !w.conn.Usable() || w.full() {
 			w.hangUp()
 		}
@@ -90,7 +92,7 @@ func (w *worker) hangUp() {
 
 // idle waits with an open connection for more; false: nothing came, or others need the connection.
 func (w *worker) idle(ctx context.Context) bool {
-	if w.conn == nil || w.d.crowded() {
+	if w.conn == nil || w.d.crowded(w.lane) {
 		return false
 	}
 	select {
@@ -112,7 +114,7 @@ func (w *worker) fill(ctx context.Context) bool {
 	}
 	for len(w.ready) == 0 && ctx.Err() == nil {
 		if len(w.batch) == 0 {
-			if w.conn != nil && w.d.crowded() {
+			if w.conn != nil && w.d.crowded(w.lane) {
 				return false // others have waited for this connection's place
 			}
 			if w.batch = w.claim(ctx, 0); len(w.batch) == 0 {
@@ -335,6 +337,21 @@ func (w *worker) next(ctx context.Context) *smtpclient.Message {
 		return j.mail
 	}
 	return nil
+}
+
+// ahead makes the next job ready while the receiver thinks about the last one: at the pace of a distant receiver that is most of the time.
+func (w *worker) ahead(ctx context.Context) {
+	if ctx.Err() != nil || w.lane.urgent.Load() || w.full() || w.parked() || len(w.ready) == 0 && !w.fill(ctx) {
+		return
+	}
+	for i, j := range w.ready {
+		if !j.lost && w.fits(j) {
+			if !w.sign(ctx, j) {
+				w.ready = slices.Delete(w.ready, i, i+1)
+			}
+			return
+		}
+	}
 }
 
 // fits tells whether a job may leave over the connection at hand: it leads to one of its hosts, and shows what the job needs.

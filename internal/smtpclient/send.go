@@ -48,6 +48,8 @@ type Hooks struct {
 	Next func() *Message
 	// BeforeDot is called when everything but the final dot is ready to go. An error ends the connection, and the message was not sent.
 	BeforeDot func(ctx context.Context, m *Message) error
+	// Meanwhile, when set, is called while a dot is on its way: the time to make the message after the next one ready.
+	Meanwhile func()
 	// Done gets every message that Next gave, once, in order; one that is refused here is reported as soon as it is seen.
 	Done func(m *Message, r Result)
 }
@@ -109,7 +111,7 @@ func (c *Conn) sendable(m *Message) (Result, bool) {
 	switch {
 	case c.state.Size > 0 && int64(len(m.Data)) > c.state.Size:
 		return refuse(552, "5.3.4", nil) // RFC 1870 6.1: do not try
-	case !(ascii(m.From) && ascii(m.To)) && !c.offers("SMTPUTF8"):
+	case (!ascii(m.From) || !ascii(m.To)) && !c.offers("SMTPUTF8"):
 		return refuse(553, "5.6.7", nil) // RFC 6531 3.5
 	case !c.offers("8BITMIME") && !sevenBit(m.Data):
 		return refuse(554, "5.6.3", nil) // RFC 6152 3
@@ -147,7 +149,7 @@ func (c *Conn) mail(m *Message) string {
 	if c.offers("8BITMIME") && !sevenBit(m.Data) {
 		b.WriteString(" BODY=8BITMIME")
 	}
-	if !(ascii(m.From) && ascii(m.To)) {
+	if !ascii(m.From) || !ascii(m.To) {
 		b.WriteString(" SMTPUTF8")
 	}
 	b.WriteString("\r\n")
@@ -187,6 +189,14 @@ func (f *flight) finish(m *Message) *Message {
 	f.said = next != nil && c.state.Pipelining
 	if f.said {
 		f.say(next) // RFC 2920 3.1: the next envelope may ride behind the dot
+	}
+	if f.err == nil {
+		if f.err = c.arm(c.o.Timeouts.Body); f.err == nil {
+			f.err = c.w.Flush()
+		}
+	}
+	if f.err == nil && f.h.Meanwhile != nil {
+		f.h.Meanwhile()
 	}
 	rep := f.answer(StageDot, c.o.Timeouts.Dot, "")
 	if f.err != nil {
