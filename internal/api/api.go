@@ -6,14 +6,16 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
 	"reflect"
 	"strings"
-	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -27,8 +29,10 @@ import (
 // Face is the API over the packages below.
 type Face struct {
 	Parts
-	mux          *http.ServeMux
-	importErrors sync.Map // id.Import -> error: why an import of this process stopped
+	mux      *http.ServeMux
+	document *huma.OpenAPI
+	names    names
+	stopped  stopped
 }
 
 // New makes the face: every row of the table is registered, and a row without a permission panics at start.
@@ -47,7 +51,22 @@ func New(p Parts) *Face {
 		}
 		r.register(h, r.row)
 	}
+	f.document = h.OpenAPI()
 	return f
+}
+
+// Document gives the OpenAPI 3.1 document of the face.
+func (f *Face) Document() ([]byte, error) {
+	raw, err := json.Marshal(f.document)
+	if err != nil {
+		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "\t"); err != nil {
+		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
 }
 
 // Rows gives the routes table.
@@ -124,10 +143,15 @@ func on[I, O any](row web.Row, handle func(context.Context, *I) (*O, error)) rou
 			OperationID: row.Operation, Method: row.Method, Path: row.Path, Summary: row.Summary, MaxBodyBytes: 4 << 20,
 			Tags: []string{strings.Split(strings.TrimPrefix(row.Path, "/api/v1/"), "/")[0]}, RejectUnknownQueryParameters: true,
 		}
-		huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
-			if err := may(ctx, row.Permission); err != nil {
-				return nil, web.ProblemOf(err)
+		op.Middlewares = huma.Middlewares{func(c huma.Context, next func(huma.Context)) {
+			// Before anything of the request is read: who may not ask learns nothing of what would be valid.
+			if err := may(c.Context(), row.Permission); err != nil {
+				refuse(c, web.ProblemOf(err))
+				return
 			}
+			next(c)
+		}}
+		huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
 			out, err := handle(ctx, in)
 			if err != nil {
 				if fault.Is(err, fault.Internal) {
@@ -138,6 +162,18 @@ func on[I, O any](row web.Row, handle func(context.Context, *I) (*O, error)) rou
 			return out, nil
 		})
 	}}
+}
+
+func refuse(c huma.Context, p *web.Problem) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // never happens: strings and a number
+	}
+	c.SetHeader("Content-Type", p.ContentType(""))
+	c.SetStatus(p.Status)
+	if _, err := c.BodyWriter().Write(raw); err != nil {
+		slog.DebugContext(c.Context(), "a refusal was not taken", "error", err)
+	}
 }
 
 // problem is how the library's own refusals are shown: where and what, never the value that was sent.
@@ -156,6 +192,17 @@ func problem(status int, text string, errs ...error) huma.StatusError {
 		p.Type = "urn:carepost:" + string(fault.NotFound)
 	}
 	return p
+}
+
+// at says of a fault in which field it is, in place of the value that the caller sent there.
+func at(err error, field string) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	placed := f.At("%s", field)
+	placed.Cause = err
+	return placed
 }
 
 func row(name, method, path string, p staff.Permission, summary string) web.Row {

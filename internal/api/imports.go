@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
@@ -42,7 +43,7 @@ func (f *Face) createImport(ctx context.Context, in *createImportInput) (*import
 	}
 	files, err := fhir.Files(in.Body.Path)
 	if err != nil {
-		return nil, err
+		return nil, at(err, "path")
 	}
 	o := intake.Options{Source: in.Body.Source, Format: fhir.Mapper{}.Format(), Files: files, DryRun: in.Body.DryRun}
 	if o.DryRun {
@@ -58,11 +59,42 @@ func (f *Face) createImport(ctx context.Context, in *createImportInput) (*import
 	}
 	f.Go(func(ctx context.Context) {
 		if _, err := f.Intake.Resume(ctx, s, imp, nil); err != nil && ctx.Err() == nil {
-			f.importErrors.Store(imp, err)
+			f.stopped.note(imp, fault.Text(err))
 			slog.ErrorContext(ctx, "an import stopped", "import", imp, "error", err)
 		}
 	})
 	return &importOutput{Import{ID: imp.String(), State: "running"}}, nil
+}
+
+// stopped keeps why the last imports of this process stopped. The texts are safe to show.
+type stopped struct {
+	mu    sync.Mutex
+	texts map[id.Import]string
+	order []id.Import
+}
+
+func (s *stopped) note(imp id.Import, text string) {
+	const most = 100
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.texts == nil {
+		s.texts = map[id.Import]string{}
+	}
+	if _, known := s.texts[imp]; !known {
+		s.order = append(s.order, imp)
+	}
+	s.texts[imp] = text
+	if len(s.order) > most {
+		delete(s.texts, s.order[0])
+		s.order = s.order[1:]
+	}
+}
+
+func (s *stopped) why(imp id.Import) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, ok := s.texts[imp]
+	return text, ok
 }
 
 type importInput struct {
@@ -89,9 +121,8 @@ func (f *Face) getImport(ctx context.Context, in *importInput) (*importOutput, e
 			out.Body.State = "failed"
 		case intake.StateReading, intake.StateApplying:
 		}
-		if stopped, ok := f.importErrors.Load(imp); ok {
-			out.Body.State = "failed"
-			out.Body.Error = fault.Text(stopped.(error)) //nolint:errcheck,forcetypeassert // only errors are stored
+		if why, ok := f.stopped.why(imp); ok {
+			out.Body.State, out.Body.Error = "failed", why
 		}
 		return nil
 	})
@@ -128,6 +159,9 @@ func (f *Face) listQuarantine(ctx context.Context, in *quarantineInput) (*quaran
 	out.Body.Lines = []QuarantineLine{}
 	const page = 200
 	return out, f.read(ctx, in, func(ctx context.Context, tx *store.Tx) error {
+		if _, err := f.Intake.Get(ctx, tx, imp); err != nil {
+			return err
+		}
 		all, err := f.Intake.Quarantine(ctx, tx, imp, in.After, page)
 		for _, q := range all {
 			out.Body.Lines = append(out.Body.Lines, QuarantineLine{q.Seq, q.File, q.Line, q.Kind, q.Reason, q.Waits})

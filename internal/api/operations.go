@@ -120,7 +120,7 @@ func (f *Face) createBackup(ctx context.Context, in *backupInput) (*backupOutput
 		return nil, err
 	}
 	if err := f.Store.Backup(ctx, in.Body.Path); err != nil {
-		return nil, err
+		return nil, at(err, "path")
 	}
 	info, err := store.Inspect(ctx, in.Body.Path)
 	if err != nil {

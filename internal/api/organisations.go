@@ -101,11 +101,14 @@ func (f *Face) setPolicy(ctx context.Context, in *setPolicyInput) (*policyOutput
 		}
 	}
 	out := &policyOutput{b}
-	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) (err error) {
-		out.Body.Version, err = f.Organisations.SetPolicy(ctx, tx, organisation.Policy{
-			AcceptPKIX: b.AcceptPKIX, Pickup: b.Pickup, SensitiveTLS: b.SensitiveTLS, PlainRequestsOff: b.PlainRequestsOff, ProtectAll: b.ProtectAll,
-			MailHours: hours, BulkPerWeek: b.BulkPerWeek, PickupDays: b.PickupDays,
-		})
+	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
+		p, err := f.Organisations.Policy(ctx, tx) // what does not travel stays
+		if err != nil {
+			return err
+		}
+		p.AcceptPKIX, p.Pickup, p.SensitiveTLS, p.PlainRequestsOff, p.ProtectAll = b.AcceptPKIX, b.Pickup, b.SensitiveTLS, b.PlainRequestsOff, b.ProtectAll
+		p.MailHours, p.BulkPerWeek, p.PickupDays = hours, b.BulkPerWeek, b.PickupDays
+		out.Body.Version, err = f.Organisations.SetPolicy(ctx, tx, p)
 		return err
 	})
 }

@@ -117,11 +117,11 @@ func (f *Face) find(ctx context.Context, tx *store.Tx, in *findPeopleInput) ([]i
 		if limit == 0 {
 			limit = 50
 		}
-		names, err := f.People.BuildNames(ctx, tx)
+		index, err := f.namesOf(ctx, tx)
 		if err != nil {
 			return nil, err
 		}
-		return names.Find(in.Name, limit), nil
+		return index.Find(in.Name, limit), nil
 	}
 	return nil, fault.New(fault.Invalid, "nothing to look for").Hint("give identifier, email or name")
 }

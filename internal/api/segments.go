@@ -2,11 +2,14 @@ package api
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/carepost/carepost/internal/audience"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
 )
 
@@ -150,12 +153,15 @@ func (f *Face) segmentPeople(ctx context.Context, in *segmentInput) (*segmentPeo
 		return nil, err
 	}
 	all, err := f.Audience.List(ctx, scope, q)
+	if err != nil {
+		return nil, err
+	}
 	out := &segmentPeopleOutput{}
 	out.Body.People = make([]string, 0, len(all))
 	for _, p := range all {
 		out.Body.People = append(out.Body.People, p.String())
 	}
-	return out, err
+	return out, f.looked(ctx, scope, len(all), id.UUID{}, "people of a segment")
 }
 
 type leftOutOutput struct{ Body audience.LeftOut }
@@ -187,7 +193,26 @@ func (f *Face) whyPerson(ctx context.Context, in *whyPersonInput) (*whyPersonOut
 		return nil, err
 	}
 	e, err := f.Audience.Why(ctx, scope, q, p)
-	return &whyPersonOutput{e}, err
+	if err != nil {
+		return nil, err
+	}
+	// What a rule asks and whether it holds is a look at the record.
+	return &whyPersonOutput{e}, f.Store.Write(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
+		return f.viewed(ctx, tx, p, p.UUID(), "why in a segment")
+	})
+}
+
+// looked writes that somebody saw a list of people: one entry for all.
+func (f *Face) looked(ctx context.Context, scope id.Scope, n int, object id.UUID, what string) error {
+	return f.Store.Write(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
+		key, err := f.Keys.Month(ctx, tx, seal.PurposeLedger)
+		if err != nil {
+			return err
+		}
+		return f.Ledger.Append(ctx, tx, ledger.Entry{
+			Act: ledger.ActView, Purpose: ledger.PurposeOperations, Object: object, Detail: ledger.Detail{"what": what, "people": strconv.Itoa(n)},
+		}, key)
+	})
 }
 
 // members gives the people of a segment for a send: everything committed before the call is in it. health says whether the rule asked

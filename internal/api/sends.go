@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/carepost/carepost/internal/fault"
@@ -13,20 +15,35 @@ import (
 
 // SendRequest is what a sender declares.
 type SendRequest struct {
-	Name     string   `json:"name" minLength:"1" maxLength:"200"`
-	Segment  string   `json:"segment,omitempty" maxLength:"200" doc:"The segment whose people get it, as of now"`
-	People   []string `json:"people,omitempty" maxItems:"1000" doc:"Or these people"`
-	Template string   `json:"template" doc:"By name or id"`
-	Version  int      `json:"version,omitempty" minimum:"0"`
-	Sender   string   `json:"sender,omitempty" doc:"sid_...; the first sender of the class when left out"`
-	Purpose  string   `json:"purpose" doc:"treatment, payment, operations, refill, fundraising, marketing or service"`
-	Class    string   `json:"class" enum:"transactional,commercial"`
-	Payer    Payer    `json:"payer"`
-	Topic    string   `json:"topic,omitempty" maxLength:"100"`
-	Demand   string   `json:"demand,omitempty" doc:"tls, pickup, pgp or smime: no other protection may take its Place"`
-	Bulk     bool     `json:"bulk,omitempty" doc:"One of a campaign: caps and hours for bulk mail apply"`
-	NoPHI    bool     `json:"no_phi,omitempty" doc:"It holds no health information; the gate may know better"`
-	Values   any      `json:"values,omitempty" doc:"Values for the template, the same for everyone"`
+	ID       string          `json:"id,omitempty" doc:"snd_..., made by the caller, who may then repeat the request: the same id is the same send"`
+	Name     string          `json:"name" minLength:"1" maxLength:"200"`
+	Segment  string          `json:"segment,omitempty" maxLength:"200" doc:"The segment whose people get it, as of now"`
+	People   []string        `json:"people,omitempty" maxItems:"1000" doc:"Or these people"`
+	Template string          `json:"template" doc:"By name or id"`
+	Version  int             `json:"version,omitempty" minimum:"0"`
+	Sender   string          `json:"sender,omitempty" doc:"sid_...; the first sender of the class when left out"`
+	Purpose  string          `json:"purpose" doc:"treatment, payment, operations, refill, fundraising, marketing or service"`
+	Class    string          `json:"class" enum:"transactional,commercial"`
+	Payer    Payer           `json:"payer"`
+	Topic    string          `json:"topic,omitempty" maxLength:"100"`
+	Demand   string          `json:"demand,omitempty" doc:"tls, pickup, pgp or smime: no other protection may take its place"`
+	Bulk     bool            `json:"bulk,omitempty" doc:"One of a campaign: caps and hours for bulk mail apply"`
+	NoPHI    bool            `json:"no_phi,omitempty" doc:"It holds no health information; the gate may know better"`
+	Expires  time.Time       `json:"expires,omitzero" doc:"After this it is not sent any more; left out, its kind says"`
+	Values   json.RawMessage `json:"values,omitempty" doc:"An object: values for the template, the same for everyone"`
+}
+
+// values reads the values; numbers keep their digits.
+func (r SendRequest) values() (out map[string]any, err error) {
+	if len(r.Values) == 0 {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(r.Values))
+	d.UseNumber()
+	if err := d.Decode(&out); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "not an object of values").At("values")
+	}
+	return out, nil
 }
 
 // Payer is who pays for saying this: 45 CFR 164.508(a)(3)(ii).
@@ -96,14 +113,22 @@ func (f *Face) createSend(ctx context.Context, in *createSendInput) (*createSend
 	if err != nil {
 		return nil, err
 	}
+	values, err := in.Body.values()
+	if err != nil {
+		return nil, err
+	}
 	sid := id.New[id.Send]()
+	if in.Body.ID != "" {
+		if sid, err = id.Parse[id.Send](in.Body.ID); err != nil {
+			return nil, err
+		}
+	}
 	err = f.Store.Write(ctx, scope, func(ctx context.Context, tx *store.Tx) error { return f.Sends.Open(ctx, tx, sid, request) })
 	if err != nil {
 		return nil, err
 	}
 	out := &createSendOutput{}
 	out.Body.ID = sid.String()
-	values, _ := in.Body.Values.(map[string]any)
 	const part = 200
 	for len(to) > 0 {
 		n := min(part, len(to))
@@ -117,6 +142,10 @@ func (f *Face) createSend(ctx context.Context, in *createSendInput) (*createSend
 			taken = len(ms)
 			return err
 		})
+		if err != nil && out.Body.Messages > 0 && fault.CodeOf(err) != fault.Internal {
+			return nil, fault.Wrap(fault.CodeOf(err), err, "%s; %d messages were handed in before", fault.Text(err), out.Body.Messages).At("%s", sid).
+				Hint("repeat the request with this id: nobody is written to twice")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -143,6 +172,7 @@ func (f *Face) declare(ctx context.Context, scope id.Scope, r SendRequest) ([]id
 	}
 	out = send.Request{
 		Name: r.Name, Version: r.Version, Purpose: purpose, Class: class, Payer: payer, Topic: r.Topic, Bulk: r.Bulk, NoPHI: r.NoPHI, Demand: demand,
+		Expires: r.Expires,
 	}
 	err = f.Store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) (err error) {
 		if out.Template, err = f.template(ctx, tx, r.Template); err != nil {
@@ -229,7 +259,10 @@ func (f *Face) previewSend(ctx context.Context, in *createSendInput) (*previewSe
 	}
 	out := &previewSendOutput{}
 	out.Body.Means, out.Body.People = map[string]int{}, []Preview{}
-	values, _ := in.Body.Values.(map[string]any)
+	values, err := in.Body.values()
+	if err != nil {
+		return nil, err
+	}
 	const part = 100
 	for len(to) > 0 {
 		n := min(part, len(to))
@@ -245,7 +278,7 @@ func (f *Face) previewSend(ctx context.Context, in *createSendInput) (*previewSe
 		}
 		to = to[n:]
 	}
-	return out, nil
+	return out, f.looked(ctx, scope, len(out.Body.People), request.Template.UUID(), "preview of a send")
 }
 
 type sendInput struct {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/carepost/carepost/internal/compose"
 	"github.com/carepost/carepost/internal/fault"
@@ -159,6 +160,12 @@ func (f *Face) rendered(ctx context.Context, tx *store.Tx, v compose.TemplateVer
 	}
 	if err := f.viewed(ctx, tx, p, v.Template.UUID(), "preview"); err != nil {
 		return compose.Rendered{}, err
+	}
+	// What only the caller of a send gives has its sample's value; what is said of the person is the person's own.
+	for name, sample := range v.Samples() {
+		if name != "person" && !strings.HasPrefix(name, "person.") {
+			values.Vars[name] = sample
+		}
 	}
 	return compose.Render(v, values, compose.BrandOf(org))
 }

@@ -154,6 +154,7 @@ func (s *Sends) previews(ctx context.Context, scope id.Scope, r Request, to []id
 		if err := s.check(ctx, tx, &r); err != nil {
 			return err
 		}
+		given = plain(given)
 		recipients := make([]Recipient, len(to))
 		for i, p := range to {
 			recipients[i].Person = p
