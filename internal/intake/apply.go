@@ -344,9 +344,23 @@ func countUnits(r *Result, units []unit, of []int, a *people.Applied) []*Refusal
 
 // finish ends an import: the heartbeat of its source says what it delivered completely.
 func (w *worker) finish(ctx context.Context) error {
-	err := w.commit(ctx, func(ctx context.Context, tx *store.Tx, next *job) error {
+	var named, known, made int64
+	err := w.Store.Read(ctx, w.scope, func(ctx context.Context, tx *store.Tx) (err error) { // not in the write: it may take a while
+		if err := tx.QueryRow(ctx, countSubjects, tx.Organisation(), w.job.id).Scan(&named); err != nil {
+			return fmt.Errorf("count people: %w", err)
+		}
+		known, made, err = w.People.Written(ctx, tx, w.job.id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = w.commit(ctx, func(ctx context.Context, tx *store.Tx, next *job) error {
 		next.state = StateDone
 		r := next.record.Result
+		if !w.again {
+			r.people(named, known, made)
+		}
 		r.Complete = complete(w.mapper, &next.record)
 		r.sort()
 		if err := w.People.Heartbeat(ctx, tx, next.record.Source, r.Complete); err != nil {

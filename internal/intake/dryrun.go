@@ -73,9 +73,21 @@ func (in *Intake) dryRun(ctx context.Context, scope id.Scope, mapper Mapper, o O
 	if err := p.applyAll(ctx); err != nil {
 		return nil, err
 	}
+	known, made := p.seen.Written()
+	r.people(p.named(), known, made)
 	r.Complete = complete(mapper, &j.record)
 	r.sort()
 	return r, nil
+}
+
+// named gives how many people the messages name by the source's own key. The places are sorted.
+func (p *preview) named() (n int64) {
+	for i := range p.places {
+		if p.places[i].turn == TurnPerson && (i == 0 || p.places[i].group != p.places[i-1].group || p.places[i-1].turn != TurnPerson) {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *preview) close() {

@@ -239,6 +239,7 @@ type worker struct {
 	job      *job
 	progress func(Progress)
 	told     time.Time
+	again    bool // mapped again: the counts are of this time, not of the import as a whole
 }
 
 // failed notes an import whose files cannot be read on; what was committed stays, and Resume tries again.

@@ -20,7 +20,7 @@ func (in *Intake) Remap(ctx context.Context, scope id.Scope, imp id.Import, prog
 	if j.state != StateDone || mapper == nil {
 		return nil, fault.New(fault.Conflict, "the import is %s", j.state).At("%s", imp).Hint("only a finished import can be mapped again")
 	}
-	w := &worker{Intake: in, scope: scope, mapper: mapper, job: j, progress: progress}
+	w := &worker{Intake: in, scope: scope, mapper: mapper, job: j, progress: progress, again: true}
 	if w.progress == nil {
 		w.progress = func(Progress) {}
 	}

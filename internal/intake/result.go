@@ -128,7 +128,12 @@ func (r *Result) applied(a *people.Applied) {
 	r.Retracted += int64(a.Retracted)
 }
 
-// sortWarnings gives the result one order, whatever the order of arrival.
+// people settles the counts of people when all is applied: a person whose messages were applied in several batches counts once.
+func (r *Result) people(named, known, made int64) {
+	r.People.Updated, r.People.Unchanged = known, max(0, named-known-made)
+}
+
+// sort gives the result one order, whatever the order of arrival.
 func (r *Result) sort() {
 	slices.SortFunc(r.Warnings, func(a, b WarningCount) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Reason, b.Reason))

@@ -34,6 +34,8 @@ WHERE organisation_id = ? AND import_id = ? AND turn > 0 AND (turn, subject, seq
 
 	countRaws = `SELECT count(*) FROM raw WHERE organisation_id = ? AND import_id = ? AND turn > 0 AND turn > 1`
 
+	countSubjects = `SELECT count(DISTINCT subject) FROM raw WHERE organisation_id = ? AND import_id = ? AND turn > 0 AND turn = 2`
+
 	turnRaw = `UPDATE raw SET turn = ?, subject = ?, record = ? WHERE organisation_id = ? AND import_id = ? AND seq = ?`
 )
 

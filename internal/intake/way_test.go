@@ -80,6 +80,7 @@ func TestOrderAndStopsMakeNoDifference(t *testing.T) {
 			for _, part := range [][]string{all[:20], all[20:]} {
 				some = append(some, intake.File{Path: c.write(strings.Join(part, "\n"))})
 			}
+			dry := c.run(intake.Options{Files: some, DryRun: true})
 			stops := c.importWithStops(some, func() int { return 1 + r.IntN(30) })
 			if stops == 0 {
 				t.Error("the import was never stopped")
@@ -94,6 +95,19 @@ func TestOrderAndStopsMakeNoDifference(t *testing.T) {
 			if len(got) != len(want) {
 				t.Errorf("%d people, want %d", len(got), len(want))
 			}
+			c.read(func(ctx context.Context, tx *store.Tx) error {
+				imports, err := c.in.Imports(ctx, tx, 1)
+				if err != nil {
+					return err
+				}
+				r := imports[0].Result
+				dry.DryRun, dry.Import = false, r.Import
+				if text(dry) != text(r) {
+					a, b := differ(text(dry), text(r))
+					t.Errorf("the dry run said\n%s\nthe import, stopped %d times,\n%s", a, stops, b)
+				}
+				return nil
+			})
 			again := c.run(intake.Options{Files: some})
 			if again.Facts+again.Events+again.Retracted+again.People.Created+again.People.Updated != 0 {
 				t.Errorf("the same import again: %s", text(again))

@@ -85,6 +85,11 @@ func (c *clinic) events(person id.Person) map[string]int {
 	return n
 }
 
+// touches gives how often people were touched, numbered or not yet.
+func (c *clinic) touches() int {
+	return c.rows(`SELECT count(*) FROM change WHERE organisation_id = ?`) + c.rows(`SELECT count(*) FROM change_pending WHERE organisation_id = ?`)
+}
+
 func day(text string) Moment {
 	m, err := ParseMoment(text)
 	if err != nil {
@@ -147,6 +152,9 @@ func TestApplyMakesFindsAndChangesNothingTwice(t *testing.T) {
 		}
 		if after := c.subject("ehr", "Patient/p1"); after.Version != person.Version {
 			t.Errorf("version %d became %d", person.Version, after.Version)
+		}
+		if n, touches := c.rows(`SELECT count(*) FROM ledger_entry WHERE organisation_id = ?`)+c.rows(`SELECT count(*) FROM ledger_pending WHERE organisation_id = ?`), c.touches(); n != 1 || touches != 1 {
+			t.Errorf("one person, one chunk, and another that changed nothing: %d ledger entries, %d touches", n, touches)
 		}
 		c.read(func(ctx context.Context, tx *store.Tx) error {
 			for what, find := range map[string]func() ([]id.Person, error){

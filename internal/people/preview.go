@@ -11,6 +11,19 @@ type Seen struct {
 	subjects    map[named]id.Person
 	identifiers map[string][]id.Person
 	people      map[id.Person]*seenPerson
+	written     map[id.Person]bool // of whom a fact would be written
+}
+
+// Written gives of how many people facts would be written: of those who exist, and of those who would be made.
+func (s *Seen) Written() (known, made int64) {
+	for person := range s.written {
+		if s.people[person].made() {
+			made++
+		} else {
+			known++
+		}
+	}
+	return known, made
 }
 
 type seenPerson struct {
@@ -19,11 +32,14 @@ type seenPerson struct {
 	family     []string
 	mergedInto id.Person
 	stub       bool
+	fresh      bool // would be made
 }
+
+func (s *seenPerson) made() bool { return s != nil && s.fresh }
 
 // NewSeen begins a run of previews.
 func NewSeen() *Seen {
-	return &Seen{subjects: map[named]id.Person{}, identifiers: map[string][]id.Person{}, people: map[id.Person]*seenPerson{}}
+	return &Seen{subjects: map[named]id.Person{}, identifiers: map[string][]id.Person{}, people: map[id.Person]*seenPerson{}, written: map[id.Person]bool{}}
 }
 
 // recall puts the people that earlier previews would have made, and that these changes name, in front of the batch.
@@ -89,7 +105,13 @@ func (s *Seen) remember(b *batch) {
 		if !m.fresh && !m.changed {
 			continue
 		}
-		seen := &seenPerson{subjects: m.core.GetSubjects(), birth: m.core.GetProfile().GetBirth(), mergedInto: m.mergedInto, stub: m.fresh && m.stub()}
+		if m.counts.facts > 0 {
+			s.written[person] = true
+		}
+		seen := &seenPerson{
+			subjects: m.core.GetSubjects(), birth: m.core.GetProfile().GetBirth(), mergedInto: m.mergedInto, stub: m.fresh && m.stub(),
+			fresh: m.fresh || s.people[person].made(),
+		}
 		for _, name := range m.core.GetProfile().GetNames() {
 			seen.family = append(seen.family, name.Family)
 		}

@@ -129,8 +129,12 @@ AS u (seq, person_id, id, source_id, key, state, import_id, record) ON CONFLICT 
 	endEvent = `UPDATE event SET state = 2 WHERE organisation_id = ? AND seq = ? AND state = 1`
 )
 
-// Undoing an import.
+// What an import wrote, and its undoing.
 const (
+	// Ids grow with time: who was made before the import has the smaller one.
+	countImported = `SELECT count(DISTINCT CASE WHEN person_id < ? THEN person_id END), count(DISTINCT CASE WHEN person_id >= ? THEN person_id END)
+FROM fact WHERE organisation_id = ? AND import_id = ?`
+
 	selectImported = `SELECT DISTINCT person_id FROM fact WHERE organisation_id = ? AND import_id = ? AND state < 3 AND person_id > ?
 ORDER BY person_id LIMIT ?`
 

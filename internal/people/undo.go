@@ -13,6 +13,14 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
+// Written gives of how many people an import wrote facts: of those who existed before it, and of those made since.
+func (p *People) Written(ctx context.Context, tx *store.Tx, imp id.Import) (known, made int64, err error) {
+	if err := tx.QueryRow(ctx, countImported, imp[:], imp[:], tx.Organisation(), imp).Scan(&known, &made); err != nil {
+		return 0, 0, fmt.Errorf("count what an import wrote: %w", err)
+	}
+	return known, made, nil
+}
+
 // importedRow is a version of a resource that the import wrote and that is not withdrawn.
 type importedRow struct {
 	person  id.Person
