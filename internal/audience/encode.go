@@ -118,7 +118,7 @@ func (e *encoder) field(r Field) {
 	case r.Op == OpExists:
 	case !r.Within.IsZero():
 		e.pair(",", "value", r.Within.ISO())
-	case r.Op == OpIn && !(len(r.Values) == 1 && strings.HasPrefix(r.Values[0], setPrefix)):
+	case r.Op == OpIn && (len(r.Values) != 1 || !strings.HasPrefix(r.Values[0], setPrefix)):
 		e.raw(`,"value":[`)
 		for i, v := range r.Values {
 			if i > 0 {

@@ -15,11 +15,11 @@ func Parse(src string) (Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch t := p.peek(); {
-	case t.kind == tokenEnd:
-	case t.kind == tokenClose:
+	t := p.peek()
+	if t.kind == tokenClose {
 		return nil, wrong("this bracket closes nothing").at(src, t.at)
-	default:
+	}
+	if t.kind != tokenEnd {
 		return nil, expected("and, or, or the end of the rule").didYouMean(t.text, []string{"and", "or"}).at(src, t.at)
 	}
 	if depth(r) > maxDepth {

@@ -111,14 +111,13 @@ func (p *parser) list(want string, read func(token) (string, *complaint)) ([]str
 			return nil, c.at(p.src, t.at)
 		}
 		list = append(list, v)
-		switch kind := p.peek().kind; {
-		case kind == tokenComma:
-			p.take()
-		case kind == tokenClose:
-			p.take()
-			return list, nil
-		default:
+		kind := p.peek().kind
+		if kind != tokenComma && kind != tokenClose {
 			return nil, p.fail(expected("a comma or a closing bracket"))
+		}
+		p.take()
+		if kind == tokenClose {
+			return list, nil
 		}
 	}
 }

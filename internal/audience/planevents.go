@@ -95,12 +95,12 @@ func (l countLeaf) everyone(e *execution, mask bitset) pair {
 	out := pair{e.take(), e.take()}
 	for i, m := range mask {
 		c := complete[i]
-		switch {
-		case op == OpGte:
+		switch op { //nolint:exhaustive // the other two became these above
+		case OpGte:
 			out.yes[i], out.open[i] = m&reached[i], m&^reached[i]&^c
-		case op == OpLt:
+		case OpLt:
 			out.yes[i], out.open[i] = m&^reached[i]&c, m&^reached[i]&^c
-		case op == OpEq:
+		case OpEq:
 			out.yes[i], out.open[i] = m&reached[i]&^passed[i]&c, m&^passed[i]&^c
 		default: // OpNe
 			out.yes[i], out.open[i] = m&(passed[i]|^reached[i]&c), m&^passed[i]&^c

@@ -49,15 +49,14 @@ func (l textLeaf) everyone(e *execution, mask bitset) pair {
 		copy(known, d.known)
 	}
 	for i, m := range mask {
-		switch {
-		case l.op == OpExists:
+		if l.op == OpExists {
 			out.yes[i] = known[i] & m
 			continue
-		case l.op == OpNe:
-			out.yes[i] = known[i] &^ out.yes[i] & m
-		default:
-			out.yes[i] &= m
 		}
+		if l.op == OpNe {
+			out.yes[i] = known[i] &^ out.yes[i]
+		}
+		out.yes[i] &= m
 		out.open[i] = m &^ known[i]
 	}
 	e.give(known)

@@ -144,7 +144,7 @@ func TestTextErrors(t *testing.T) {
 		{"sex = femal", 1, 7, "expected female, male or other", "did you mean female?"},
 		{"(age = 5", 1, 1, "never closed", ""},
 		{"age = 5)", 1, 8, "closes nothing", ""},
-		{"age = 5 adn sex = male", 1, 9, "expected and, or", "did you mean and?"},
+		{"age = 5 adn sex = male", 1, 9, "expected and, or", "did you mean and?"}, //nolint:misspell // on purpose
 		{"age = 5 and", 1, 12, "expected a condition", "ends in the middle"},
 		{`state = "IL`, 1, 9, "not closed", ""},
 		{"birth_date < 2026-02-30", 1, 14, "expected a date", ""},
