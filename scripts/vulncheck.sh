@@ -6,6 +6,6 @@ version=v0.0.0-20261105234957-e22db6528018
 db="$PWD/.cache/vulndb-$version"
 if [ ! -e "$db/index/db.json" ]; then
   dir=$(cd tools && go mod download -json "golang.org/x/vulndb@$version" | sed -n 's/^\t"Dir": "\(.*\)",\?$/\1/p')
-  go run ./tools/vulndb "$dir" "$version" "$db"
+  (cd tools && go run ./vulndb "$dir" "$version" "$db")
 fi
 go tool -modfile=tools/go.mod govulncheck -db "file://$db" ./...
