@@ -435,3 +435,30 @@ func TestConflictIsSaid(t *testing.T) {
 		t.Error("the first to commit was overwritten")
 	}
 }
+
+func TestCorrespondent(t *testing.T) {
+	c := open(t, caretest.Open(t))
+	c.apply(amara("Patient/p", "1"))
+	ask := func(email string) (person id.Person, err error) {
+		return person, c.st.Write(context.Background(), scope, func(ctx context.Context, tx *store.Tx) (err error) {
+			person, err = c.p.Correspondent(ctx, tx, email)
+			return err
+		})
+	}
+	patient, err := ask("Amara.Okafor@example.COM")
+	if err != nil || patient != c.subject("ehr", "Patient/p").ID {
+		t.Errorf("a patient's address: %v %v", patient, err)
+	}
+	first, err1 := ask("Dr.Smith@clinic.example")
+	again, err2 := ask("dr.smith@clinic.example")
+	if err1 != nil || err2 != nil || first != again || first.IsZero() || c.projection(first).Kind != KindCorrespondent {
+		t.Errorf("an address nobody has: %v %v %v %v", first, again, err1, err2)
+	}
+	c.apply(amara("Patient/q", "2"))
+	if _, err := ask("amara.okafor@example.com"); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a shared address: %v", err)
+	}
+	if _, err := ask("nobody"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no address: %v", err)
+	}
+}
