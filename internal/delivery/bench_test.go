@@ -53,10 +53,12 @@ func benchSend(b *testing.B, signed bool) {
 	k.setPrepare(func(_ context.Context, _ id.Organisation, items []delivery.Item) ([]delivery.Prepared, error) {
 		var all []delivery.Prepared
 		for _, i := range items {
-			all = append(all, delivery.Prepared{Message: i.Message, Verdict: delivery.Go, From: "b@bounce.carepost.test", To: "p" + i.Message.String()[4:] + "@" + i.Way.Domain,
+			all = append(all, delivery.Prepared{
+				Message: i.Message, Verdict: delivery.Go, From: "b@bounce.carepost.test", To: "p" + i.Message.String()[4:] + "@" + i.Way.Domain,
 				Need: i.Way.Offers(true), Signer: "carepost.test",
 				Data: fmt.Appendf(nil, "From: a@carepost.test\r\nTo: p@sink.test\r\nSubject: s\r\nDate: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: <%s@carepost.test>\r\n"+
-					"MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n%s", i.Message, body)})
+					"MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n%s", i.Message, body),
+			})
 		}
 		return all, nil
 	})
