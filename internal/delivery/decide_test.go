@@ -135,8 +135,12 @@ func TestOverdue(t *testing.T) {
 		reason string
 		want   End
 	}{
-		{Care, "", Expired}, {Care, reasonPolicy, Held}, {Care, reasonOurs, Held}, {Service, reasonPrepare, Held},
-		{Marketing, reasonOurs, Expired}, {Code, reasonPolicy, Expired},
+		{Care, "", Expired},
+		{Care, reasonPolicy, Held},
+		{Care, reasonOurs, Held},
+		{Service, reasonPrepare, Held},
+		{Marketing, reasonOurs, Expired},
+		{Code, reasonPolicy, Expired},
 	} {
 		if n := overdue(&row{kind: c.kind, reason: c.reason}); n.end != c.want || n.suppress {
 			t.Errorf("%s %q: %+v", c.kind, c.reason, n)
@@ -197,8 +201,12 @@ func TestFarewell(t *testing.T) {
 		sent int
 		want bool
 	}{
-		{at(smtpclient.StageMail, 421, ""), 5, true}, {at(smtpclient.StageMail, 421, "4.4.2"), 5, true},
-		{at(smtpclient.StageMail, 421, "4.7.0"), 5, false}, {at(smtpclient.StageMail, 421, ""), 0, false}, {at(smtpclient.StageRcpt, 421, ""), 5, false}, {at(smtpclient.StageMail, 451, ""), 5, false},
+		{at(smtpclient.StageMail, 421, ""), 5, true},
+		{at(smtpclient.StageMail, 421, "4.4.2"), 5, true},
+		{at(smtpclient.StageMail, 421, "4.7.0"), 5, false},
+		{at(smtpclient.StageMail, 421, ""), 0, false},
+		{at(smtpclient.StageRcpt, 421, ""), 5, false},
+		{at(smtpclient.StageMail, 451, ""), 5, false},
 	} {
 		if got := farewell(c.res, c.sent); got != c.want {
 			t.Errorf("%+v after %d: %v", c.res.Reply, c.sent, got)
