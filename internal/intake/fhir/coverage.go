@@ -41,7 +41,11 @@ func insurance(typed concept, payor string) string {
 	}
 	words := strings.ToLower(typed.label() + " " + payor)
 	for _, w := range []struct{ word, kind string }{
-		{"medicaid", "medicaid"}, {"medicare", "medicare"}, {"self pay", "self-pay"}, {"self-pay", "self-pay"}, {"no_insurance", "self-pay"},
+		{"medicaid", "medicaid"},
+		{"medicare", "medicare"},
+		{"self pay", "self-pay"},
+		{"self-pay", "self-pay"},
+		{"no_insurance", "self-pay"},
 		{"uninsured", "self-pay"},
 	} {
 		if strings.Contains(words, w.word) {
