@@ -16,12 +16,15 @@ import (
 func coreCell(p id.Person) seal.Cell {
 	return seal.Cell{Table: "person", Column: "core", Row: bytesOf(p)}
 }
+
 func projectionCell(p id.Person) seal.Cell {
 	return seal.Cell{Table: "person", Column: "projection", Row: bytesOf(p)}
 }
+
 func factCell(f id.Fact) seal.Cell {
 	return seal.Cell{Table: "fact", Column: "record", Row: bytesOf(f)}
 }
+
 func eventCell(e id.Event) seal.Cell {
 	return seal.Cell{Table: "event", Column: "record", Row: bytesOf(e)}
 }
