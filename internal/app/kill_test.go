@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -217,8 +218,14 @@ func (s *storm) accountFor(t *testing.T, api *apptest.API) {
 			if n > 1 {
 				t.Errorf("%s is in doubt and arrived %d times", m.ID, n)
 			}
+		case "held": // kept for a person to look at, with a decision that says why
+			if n > 0 || m.Means != "held" {
+				t.Errorf("%s is held, was decided as %s and arrived %d times", m.ID, m.Means, n)
+			}
 		default:
-			t.Errorf("%s ended as %s %s, which nothing here gives reason for", m.ID, m.State, m.Means)
+			var why json.RawMessage
+			api.Get(t, "/messages/"+m.ID, &why)
+			t.Errorf("%s ended as %s %s, which nothing here gives reason for: %s", m.ID, m.State, m.Means, why)
 		}
 		for _, r := range took[m.ID] {
 			if _, text := opened(t, r.Data); told(text) != (m.Means == "tls") || told(text) && !r.TLS {
