@@ -8,4 +8,7 @@ if [ ! -e "$db/index/db.json" ]; then
   dir=$(cd tools && go mod download -json "golang.org/x/vulndb@$version" | sed -n 's/^\t"Dir": "\(.*\)",\?$/\1/p')
   (cd tools && go run ./vulndb "$dir" "$version" "$db")
 fi
-go tool -modfile=tools/go.mod govulncheck -db "file://$db" ./...
+found=$(mktemp)
+trap 'rm -f "$found"' EXIT
+go tool -modfile=tools/go.mod govulncheck -json -db "file://$db" ./... > "$found"
+(cd tools && go run ./vulnjudge) < "$found"
