@@ -118,7 +118,8 @@ type SigningKey struct {
 	Signer           crypto.Signer // RSA of 2048 bits or more, or Ed25519
 }
 
-// KeySource gives the keys that sign for a domain of an organisation: one, or an RSA and an Ed25519 key. It keeps parsed keys.
+// KeySource gives the keys that sign for a domain of an organisation: one, or an RSA and an Ed25519 key. What it gives is used for
+// half a minute.
 type KeySource func(ctx context.Context, org id.Organisation, domain string) ([]SigningKey, error)
 
 // End is how a row ended. The numbers stand in rows.

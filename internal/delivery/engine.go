@@ -32,6 +32,8 @@ type Engine struct {
 	plain map[string]time.Time
 	tls   map[string]tls.ClientSessionCache
 
+	signing map[keySlot]heldKeys
+
 	results chan record
 	written atomic.Int64
 	holder  int64 // of this Run: the number of its row in delivery_holder
@@ -60,6 +62,7 @@ const (
 	maxLaneNumbers     = 100_000 // numbers of lanes in memory
 	maxPlainHosts      = 10_000  // hosts known to fail at TLS
 	plainLife          = time.Hour
+	maxSigners         = 10_000 // domains whose keys are kept
 )
 
 // New makes an engine. It touches nothing until Run.
@@ -85,14 +88,16 @@ func New(o Options) (*Engine, error) {
 	}
 	return &Engine{
 		o: o, s: o.Schedule.filled(), hints: make(chan hint, 4096), route: make(chan struct{}, 1),
-		lanes: map[string]int64{}, plain: map[string]time.Time{}, tls: map[string]tls.ClientSessionCache{},
+		lanes: map[string]int64{}, plain: map[string]time.Time{}, tls: map[string]tls.ClientSessionCache{}, signing: map[keySlot]heldKeys{},
 		results: make(chan record, 1024),
 	}, nil
 }
 
 // Run works the queue until ctx ends, then lets connections finish what they have begun and gives back what they have not.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.begin(ctx); err != nil {
+	if err := e.begin(ctx); ctx.Err() != nil {
+		return nil //nolint:nilerr // stopped before it began
+	} else if err != nil {
 		return err
 	}
 	var committer, leases, rest sync.WaitGroup
@@ -135,7 +140,7 @@ func (e *Engine) begin(ctx context.Context) error {
 		dead = e.o.Now().Add(24 * time.Hour)
 	}
 	e.holder = newLease()
-	return errors.Join(e.forget(ctx, dead), e.hold(ctx), e.takeOver(ctx))
+	return errors.Join(e.forget(ctx, dead), e.hold(ctx), e.restored(ctx), e.takeOver(ctx))
 }
 
 // Written counts the outcomes that this engine has written.

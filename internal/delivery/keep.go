@@ -2,10 +2,14 @@ package delivery
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/smtpclient"
 	"github.com/carepost/carepost/internal/store"
 )
@@ -21,6 +25,65 @@ func (e *Engine) keep(ctx context.Context) {
 // live says now and then that this engine lives, in a loop of its own so that nothing slow stands before it.
 func (e *Engine) live(ctx context.Context) {
 	every(ctx, e.s.Lease/5, func() { warn(ctx, "leases cannot be renewed", e.hold(ctx)) })
+}
+
+// restored puts what was open at a restore in doubt, to be treated by kind: each such message may have been sent between the backup and the
+// restore. The newest entry about a restore says whether there was one since the queue last looked.
+func (e *Engine) restored(ctx context.Context) error {
+	since := map[id.Organisation]time.Time{}
+	err := e.o.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
+		rows, err := tx.Query(ctx, sqlOpenSince)
+		if err != nil {
+			return fmt.Errorf("read since when messages are open: %w", err)
+		}
+		for rows.Next() {
+			var org id.Organisation
+			var at int64
+			if err := rows.Scan(&org, &at); err != nil {
+				return fmt.Errorf("read since when messages are open: %w", err)
+			}
+			since[org] = store.Time(at)
+		}
+		return rows.Err()
+	})
+	for org, at := range since {
+		if err == nil {
+			err = e.doubtRestored(ctx, org, at)
+		}
+	}
+	return err
+}
+
+// doubtRestored does it for one organisation, whose oldest open message is of since.
+func (e *Engine) doubtRestored(ctx context.Context, org id.Organisation, since time.Time) error {
+	return e.o.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
+		q := ledger.Query{Acts: []ledger.Act{ledger.ActRestore}, From: since, Limit: 1}
+		page, err := e.o.Ledger.Entries(ctx, tx, q)
+		for err == nil && len(page.Records) == 0 && page.Next != 0 {
+			q.Before = page.Next
+			page, err = e.o.Ledger.Entries(ctx, tx, q)
+		}
+		if err != nil || len(page.Records) == 0 {
+			return err
+		}
+		newest := page.Records[0]
+		var known int64
+		if err := tx.QueryRow(ctx, sqlRestore, tx.Organisation()).Scan(&known); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("read the restore that is known: %w", err)
+		}
+		if newest.Seq < known {
+			return nil
+		}
+		n, err := tx.Exec(ctx, sqlDoubtAll, tx.Organisation(), store.Millis(newest.Time))
+		if err != nil {
+			return fmt.Errorf("put open messages in doubt: %w", err)
+		}
+		tx.OnCommit(func() {
+			slog.Warn("delivery: after a restore, open messages are in doubt", "organisation", org.String(), "messages", n)
+		})
+		_, err = tx.Exec(ctx, sqlSetRestore, tx.Organisation(), newest.Seq+1)
+		return err
+	})
 }
 
 // hold makes or prolongs the engine's own row: all its leases at once.

@@ -330,8 +330,18 @@ var quick = smtpclient.Timeouts{
 
 func newKit(t testing.TB, st *store.Store, change func(o *delivery.Options)) *kit {
 	t.Helper()
-	k := &kit{t: t, st: st, names: &names{}, need: map[string]tlspolicy.Proof{}}
-	k.keys, k.led = caretest.Ground(t, st)
+	keys, led := caretest.Ground(t, st)
+	k := newKitOn(t, st, keys, led)
+	if change != nil {
+		change(&k.o)
+		k.renew()
+	}
+	return k
+}
+
+func newKitOn(t testing.TB, st *store.Store, keys *seal.Keys, led *ledger.Ledger) *kit {
+	t.Helper()
+	k := &kit{t: t, st: st, keys: keys, led: led, names: &names{}, need: map[string]tlspolicy.Proof{}}
 	var err error
 	if k.ca, err = world.NewAuthority("test"); err != nil {
 		t.Fatal(err)
@@ -344,12 +354,7 @@ func newKit(t testing.TB, st *store.Store, change func(o *delivery.Options)) *ki
 		Store: st, Keys: k.keys, Ledger: k.led, Ways: k.ways, Prepare: k.prepare, Outcome: k.outcome, Hello: "carepost.test", Dial: k.names.dial, Roots: k.ca.Pool(),
 		Timeouts: quick, Schedule: fast,
 	}
-	if change != nil {
-		change(&k.o)
-	}
-	if k.engine, err = delivery.New(k.o); err != nil {
-		t.Fatal(err)
-	}
+	k.renew()
 	return k
 }
 

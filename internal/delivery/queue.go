@@ -224,15 +224,6 @@ func (e *Engine) Counts(ctx context.Context, tx *store.Tx) (Counts, error) {
 	return c, rows.Err()
 }
 
-// DoubtAll puts every open row in doubt, to be treated by kind: after a restore from a backup, since each may have been sent meanwhile.
-// No engine runs while it does.
-func (e *Engine) DoubtAll(ctx context.Context) error {
-	return e.o.Store.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, sqlDoubtAll)
-		return err
-	})
-}
-
 // dialFrom connects from a local address. Names that DNS gave do not lead to this machine; an operator's route may.
 func dialFrom(local string, routed bool) smtpclient.DialFunc {
 	if routed || local != "" {

@@ -2,7 +2,10 @@ package delivery_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +17,7 @@ import (
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
 )
 
@@ -304,18 +308,80 @@ func TestStopGivesBack(t *testing.T) {
 	}
 }
 
-// TestAfterARestore: every open row is in doubt, to be treated by kind.
+// TestAfterARestore: a database that was restored sends nothing until its ledger is reopened; then what was open is in doubt, and
+// treated by kind: the backup does not know that both had been sent.
 func TestAfterARestore(t *testing.T) {
-	k := newKit(t, caretest.Open(t), nil)
-	s := k.serve("x.example", &sink{})
-	ids := k.enqueue(delivery.Row{Domain: "x.example", Kind: delivery.Care}, delivery.Row{Domain: "x.example", Kind: delivery.Marketing})
-	if err := k.engine.DoubtAll(t.Context()); err != nil {
+	dir := t.TempDir()
+	if err := errors.Join(seal.CreateRing(filepath.Join(dir, "ring"), time.Now()), ledger.CreateSigner(filepath.Join(dir, "signer"), caretest.LedgerOrigin)); err != nil {
 		t.Fatal(err)
 	}
-	k.run()
+	open := func(data string) (k *kit, end func()) {
+		st, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(dir, data)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring, err := seal.OpenRing(filepath.Join(dir, "ring"), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := seal.Open(t.Context(), st, ring)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, err := ledger.OpenSigner(filepath.Join(dir, "signer"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		led, err := ledger.New(t.Context(), st, keys, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newKitOn(t, st, keys, led), func() {
+			if err := errors.Join(led.SaveMark(), st.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	k, end := open("data")
+	s := k.serve("x.example", &sink{})
+	ids := k.enqueue(delivery.Row{Domain: "x.example", Kind: delivery.Care}, delivery.Row{Domain: "x.example", Kind: delivery.Marketing})
+	backup := filepath.Join(dir, "backup")
+	if err := k.st.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	stop := k.run()
 	k.ended()
-	if a, b := k.status(ids[0]), k.status(ids[1]); a.End != delivery.Accepted || a.Doubts != 1 || b.End != delivery.InDoubt || len(s.mails()) != 1 {
-		t.Errorf("%+v %+v", a, b)
+	stop()
+	end()
+	if len(s.mails()) != 2 {
+		t.Fatalf("%d mails before the restore", len(s.mails()))
+	}
+	if err := store.Restore(t.Context(), backup, store.Options{Dir: filepath.Join(dir, "restored")}); err != nil {
+		t.Fatal(err)
+	}
+	names := k.names
+	ca := k.ca
+	k, end = open("restored")
+	defer end()
+	k.ca, k.names.hosts, k.names.addr = ca, names.hosts, names.addr
+	k.setRoots(ca.Pool())
+	if err := k.engine.Run(t.Context()); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("a restored database runs: %v", err)
+	}
+	if _, err := k.led.Reopen(t.Context(), id.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	late := k.enqueue(delivery.Row{Domain: "x.example", Kind: delivery.Marketing})[0]
+	for range 2 { // the second start must not doubt again
+		stop = k.run()
+		k.ended()
+		stop()
+	}
+	if a, b := k.status(ids[0]), k.status(ids[1]); a.End != delivery.Accepted || a.Doubts != 1 || b.End != delivery.InDoubt || len(s.mails()) != 4 {
+		t.Errorf("%+v %+v, %d mails", a, b, len(s.mails()))
+	}
+	if c := k.status(late); c.End != delivery.Accepted || c.Doubts != 0 {
+		t.Errorf("handed in after the restore: %+v", c)
 	}
 }
 
@@ -414,5 +480,36 @@ func TestDomainsAreSealed(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestMemoryIsFlat: what waits in the table costs no memory.
+func TestMemoryIsFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: -short")
+	}
+	heap := func(queued int) uint64 {
+		k := newKit(t, caretest.Open(t), func(o *delivery.Options) { o.Connections, o.Outcome = 4, nil })
+		k.serve("x.example", &sink{forget: true, script: func(_ *sink, _ int, verb, _ string) string {
+			if verb == "dot" {
+				time.Sleep(time.Millisecond)
+			}
+			return ""
+		}})
+		for left := queued; left > 0; left -= 1000 {
+			k.enqueue(many(1000, "x.example", delivery.Marketing)...)
+		}
+		stop := k.run()
+		k.until("it runs", func() bool { return k.engine.Written() > 400 })
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		stop()
+		return m.HeapAlloc
+	}
+	small, large := heap(1000), heap(15_000)
+	t.Logf("%d MB with 1,000 queued, %d MB with 15,000", small>>20, large>>20)
+	if large > small+8<<20 {
+		t.Errorf("%d MB with 1,000 queued, %d MB with 15,000", small>>20, large>>20)
 	}
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -14,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carepost/carepost/internal/id"
 )
 
 // signedHeaders are signed once more often than they occur, so that nobody can add one (RFC 6376 8.15, "over-signing").
@@ -30,6 +33,41 @@ var (
 	errNoHeader = errors.New("delivery: the message to sign has no From header, or two, or no end of its header")
 	errWeakKey  = errors.New("delivery: a DKIM key is neither RSA of 2048 bits or more nor Ed25519")
 )
+
+// keyLife is how long the keys of a domain are used before their source is asked again.
+const keyLife = 30 * time.Second
+
+type keySlot struct {
+	org    id.Organisation
+	domain string
+}
+
+type heldKeys struct {
+	keys  []SigningKey
+	until time.Time
+}
+
+// signers gives the keys of a domain, kept for a while: opening and parsing a key costs as much as using it.
+func (e *Engine) signers(ctx context.Context, org id.Organisation, domain string) ([]SigningKey, error) {
+	slot, now := keySlot{org, domain}, e.o.Now()
+	e.mu.Lock()
+	held, ok := e.signing[slot]
+	e.mu.Unlock()
+	if ok && now.Before(held.until) {
+		return held.keys, nil
+	}
+	keys, err := e.o.Signing(ctx, org, domain)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.signing) >= maxSigners {
+		clear(e.signing)
+	}
+	e.signing[slot] = heldKeys{keys, now.Add(keyLife)}
+	return keys, nil
+}
 
 // sign puts one DKIM-Signature per key in front of a message (RFC 6376, relaxed/relaxed; RFC 8463). It changes no other byte.
 func sign(data []byte, keys []SigningKey, now time.Time) ([]byte, error) {

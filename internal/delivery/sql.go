@@ -1,6 +1,6 @@
 package delivery
 
-// The tables delivery and delivery_holder. Claims, take-overs and the search for lanes run in the installation's scope and return rows with their organisation.
+// The tables delivery, delivery_holder and delivery_restore. Claims, take-overs and the search for lanes run in the installation's scope and return rows with their organisation.
 const (
 	sqlEnqueue = `
 INSERT INTO delivery (organisation_id, message_id, person_id, purpose, kind, priority, source, size, state, ending, reason, lane,
@@ -109,6 +109,13 @@ FROM delivery WHERE organisation_id = ? AND message_id = ?`
 
 	sqlCounts = `SELECT state, ending, count(*), sum(doubt) FROM delivery WHERE organisation_id = ? GROUP BY state, ending`
 
-	// After a restore from a backup every open row may have been sent since: all are in doubt.
-	sqlDoubtAll = `UPDATE delivery SET state = 2, lease = 0, holder = 0, intent_at = 1 WHERE state < 3`
+	// After a restore from a backup every row that was open then may have been sent since: all are in doubt.
+	sqlDoubtAll = `UPDATE delivery SET state = 2, lease = 0, holder = 0, intent_at = 1 WHERE organisation_id = ? AND state < 3 AND submitted_at <= ?`
+
+	sqlOpenSince = `SELECT organisation_id, min(submitted_at) FROM delivery WHERE state < 3 GROUP BY organisation_id`
+
+	sqlRestore = `SELECT known FROM delivery_restore WHERE organisation_id = ?`
+
+	sqlSetRestore = `
+INSERT INTO delivery_restore (organisation_id, known) VALUES (?, ?) ON CONFLICT (organisation_id) DO UPDATE SET known = excluded.known`
 )

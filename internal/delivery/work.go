@@ -372,7 +372,7 @@ func (w *worker) sign(ctx context.Context, j *job) bool {
 	data, err := j.prepared.Data, error(nil)
 	if j.prepared.Signer != "" && w.e.o.Signing != nil {
 		var keys []SigningKey
-		if keys, err = w.e.o.Signing(ctx, j.org, j.prepared.Signer); err == nil {
+		if keys, err = w.e.signers(ctx, j.org, j.prepared.Signer); err == nil {
 			data, err = sign(data, keys, now)
 		}
 	}

@@ -50,3 +50,10 @@ CREATE TABLE delivery_holder (
     until_at {{int}} NOT NULL,
     PRIMARY KEY (organisation_id, holder)
 ){{clustered}};
+
+-- The newest restore that an organisation's queue knows of: the number of its entry in the organisation's ledger, and one.
+CREATE TABLE delivery_restore (
+    organisation_id {{int}} NOT NULL,
+    known {{int}} NOT NULL,
+    PRIMARY KEY (organisation_id)
+){{clustered}};
