@@ -156,10 +156,10 @@ func (s *story) signature(ctx context.Context, raw []byte) error {
 	return nil
 }
 
-// lookupTXT asks the world's name server; answers are kept, since every mail asks the same.
+// lookupTXT asks the world's name server; answers are kept, since every mail asks the same. The verifier asks for both keys at once.
 func (s *story) lookupTXT(ctx context.Context, name string) ([]string, error) {
-	if found, ok := s.txt[name]; ok {
-		return found, nil
+	if found, ok := s.txt.Load(name); ok {
+		return found.([]string), nil
 	}
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), dns.TypeTXT)
@@ -175,6 +175,6 @@ func (s *story) lookupTXT(ctx context.Context, name string) ([]string, error) {
 			found = append(found, strings.Join(t.Txt, ""))
 		}
 	}
-	s.txt[name] = found
+	s.txt.Store(name, found)
 	return found, nil
 }

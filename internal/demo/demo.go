@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/carepost/carepost/internal/app"
@@ -53,7 +54,7 @@ type story struct {
 	control   control
 	campaigns []*campaign
 
-	txt    map[string][]string // DKIM keys found
+	txt    sync.Map // DKIM keys found, by name
 	signed int
 	report ledger.Report
 	scans  []scanned
@@ -90,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // begin makes the folder and starts the outside.
 func begin(ctx context.Context, o Options, now time.Time) (*story, error) {
-	s := &story{o: o, screen: newScreen(o.Out), now: now.UTC(), control: newControl(), txt: map[string][]string{}, took: map[string]time.Duration{}}
+	s := &story{o: o, screen: newScreen(o.Out), now: now.UTC(), control: newControl(), took: map[string]time.Duration{}}
 	if o.JSON {
 		s.screen = newScreen(io.Discard)
 	}

@@ -124,7 +124,7 @@ func strictly(t *testing.T, line string) (r Result) {
 func TestTheStory(t *testing.T) {
 	var out, errs bytes.Buffer
 	dir := filepath.Join(t.TempDir(), "kept")
-	if err := Run(t.Context(), Options{Out: &out, Err: &errs, Dir: dir, Self: carepost(t), People: 120, Seed: 7}); err != nil {
+	if err := Run(t.Context(), Options{Out: &out, Err: &errs, Dir: dir, Self: carepost(t), People: 60, Seed: 7}); err != nil {
 		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
 	}
 	text := out.String()
@@ -199,5 +199,14 @@ func TestTheFolderOfAnother(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// TestServeWantsALine: the hidden command is of no use to anybody but the demo, and says so.
+func TestServeWantsALine(t *testing.T) {
+	for _, in := range []string{"", "no line end", "[]\n", "{}\n", "{\"config\":7}\n", strings.Repeat("x", maxHandover+1)} {
+		if err := Serve(t.Context(), strings.NewReader(in)); err == nil {
+			t.Errorf("serves after %.20q", in)
+		}
 	}
 }
