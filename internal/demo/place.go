@@ -61,7 +61,7 @@ func (p place) config(control string) config.Config {
 	}
 	const longestSocket = 100 // the system's limit is 108 bytes
 	if len(c.SocketPath()) > longestSocket {
-		c.Socket = filepath.Join(os.TempDir(), "carepost-"+control+".sock")
+		c.Socket = "/tmp/carepost-" + control + ".sock"
 	}
 	return c
 }
