@@ -206,12 +206,23 @@ func (s *Sends) decide(ctx context.Context, tx *store.Tx, d *draft) error {
 		// The address was changed after the row got its way; sending it down that way would reach a stranger's server.
 		facts.Recipient.Address = gate.AddressUnproven
 	}
-	if d.kept != nil && d.item.Failure != tlspolicy.FailureNone {
-		d.decision = gate.Redecide(facts, gate.Decision{Means: d.kept.Means, Proof: d.kept.Proof})
-	} else {
-		d.decision = gate.Decide(facts)
-	}
+	d.decision = d.answer(facts)
 	return nil
+}
+
+// answer asks the gate. A connection that did not prove what was relied on is failed TLS, also when nothing was frozen yet, and when the
+// program was started anew since and no longer remembers that the domain failed.
+func (d *draft) answer(facts gate.Facts) gate.Decision {
+	switch {
+	case d.item.Failure == tlspolicy.FailureNone:
+		return gate.Decide(facts)
+	case d.kept != nil:
+		return gate.Redecide(facts, gate.Decision{Means: d.kept.Means, Proof: d.kept.Proof})
+	case d.before.Goes() && d.before != "":
+		return gate.Redecide(facts, gate.Decision{Means: d.before})
+	}
+	facts.TLS.State = gate.TLSFailed
+	return gate.Decide(facts)
 }
 
 // keep stores the messages that wait here for their recipient, before their notices are written. It is idempotent by message.
