@@ -214,7 +214,7 @@ type children struct {
 // start starts one; the function that it gives kills it, or waits for its end when it drains.
 func (c *children) start(drain string) (end func()) {
 	c.t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // G204: this test binary
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "CAREPOST_TEST_CHILD="+c.dir, "CAREPOST_TEST_DSN="+c.dsn, "CAREPOST_TEST_SINK="+c.sink, "CAREPOST_TEST_DRAIN="+drain)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

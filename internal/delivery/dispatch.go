@@ -151,6 +151,7 @@ func (d *dispatcher) scan(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read streams: %w", err)
 		}
+		defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
 		all = all[:0]
 		for rows.Next() {
 			var h hint

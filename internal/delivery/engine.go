@@ -96,7 +96,7 @@ func New(o Options) (*Engine, error) {
 // Run works the queue until ctx ends, then lets connections finish what they have begun and gives back what they have not.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.begin(ctx); ctx.Err() != nil {
-		return nil //nolint:nilerr // stopped before it began
+		return nil // stopped before it began
 	} else if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func newLease() int64 {
 	if _, err := rand.Read(b[:]); err != nil {
 		panic(err) // never happens: crypto/rand.Read does not return errors
 	}
-	return int64(binary.BigEndian.Uint64(b[:])>>1) | 1 //nolint:gosec // G115: the high bit is cut
+	return int64(binary.BigEndian.Uint64(b[:])>>1) | 1 // the high bit is cut
 }
 
 // tell gives the dispatcher a hint; when it is behind, the next look through the table finds the row as well.

@@ -36,6 +36,7 @@ func (e *Engine) restored(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read since when messages are open: %w", err)
 		}
+		defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
 		for rows.Next() {
 			var org id.Organisation
 			var at int64
@@ -191,6 +192,7 @@ func (e *Engine) waiting(ctx context.Context, query string, args ...any) ([]*row
 		if err != nil {
 			return fmt.Errorf("read rows left behind: %w", err)
 		}
+		defer got.Close() //nolint:errcheck // read to the end, whose error is checked
 		rows = rows[:0]
 		for got.Next() {
 			r := &row{}

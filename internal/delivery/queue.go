@@ -173,7 +173,7 @@ func (e *Engine) Status(ctx context.Context, tx *store.Tx, m id.Message) (Status
 	if err != nil {
 		return s, fmt.Errorf("read message %s: %w", m, err)
 	}
-	s.End, s.Kind = End(ending), Kind(kind) //nolint:gosec // G115: small numbers of our own
+	s.End, s.Kind = End(ending), Kind(kind)
 	s.Submitted, s.Due, s.Expires, s.Done = store.Time(submitted), store.Time(due), store.Time(expires), store.Time(done)
 	s.State = [...]string{"routing", "ready", "sending", "done"}[state&3]
 	if state == stateReady && s.Failure != tlspolicy.FailureNone {
@@ -203,6 +203,7 @@ func (e *Engine) Counts(ctx context.Context, tx *store.Tx) (Counts, error) {
 	if err != nil {
 		return c, fmt.Errorf("count messages: %w", err)
 	}
+	defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
 	for rows.Next() {
 		var state, n, doubts int
 		var ending uint8

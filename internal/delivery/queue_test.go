@@ -458,6 +458,7 @@ func TestDomainsAreSealed(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		defer rows.Close()
 		cols, err := rows.Columns()
 		if err != nil {
 			return err

@@ -106,6 +106,7 @@ func (r *router) read(ctx context.Context, limit int) ([]*row, error) {
 		if err != nil {
 			return fmt.Errorf("read rows to route: %w", err)
 		}
+		defer got.Close() //nolint:errcheck // read to the end, whose error is checked
 		rows = rows[:0]
 		for got.Next() {
 			w := &row{}

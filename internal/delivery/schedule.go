@@ -86,9 +86,9 @@ func step(list []time.Duration, n int) time.Duration {
 
 func jitter(d time.Duration, seed []byte, n int) time.Duration {
 	h := fnv.New64a()
-	_, _ = h.Write(binary.BigEndian.AppendUint32(seed[:len(seed):len(seed)], uint32(n))) //nolint:gosec // G115: attempts are few
+	_, _ = h.Write(binary.BigEndian.AppendUint32(seed[:len(seed):len(seed)], uint32(n)))
 	// FNV's low bits of similar inputs are similar: fold the high ones in.
 	x := h.Sum64()
 	x ^= x >> 29
-	return d + time.Duration(int64(d)/1000*(int64(x%401)-200)) //nolint:gosec // G115: below 401
+	return d + time.Duration(int64(d)/1000*(int64(x%401)-200))
 }

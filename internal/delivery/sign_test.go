@@ -168,7 +168,7 @@ func openDKIM(t *testing.T, msg []byte, txt string) (bool, string) {
 	defer nameServer(t, server+":53", txt)()
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "resolv.conf")
-	if err := os.WriteFile(conf, []byte("nameserver "+server+"\n"), 0o644); err != nil { //nolint:gosec // G306: resolv.conf is for all to read
+	if err := os.WriteFile(conf, []byte("nameserver "+server+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "unshare", "-m", "sh", "-c", `mount --bind "$1" /etc/resolv.conf && exec "$2" -t "$3"`, "sh", conf, bin, dir)

@@ -44,12 +44,13 @@ func TestStreams(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			defer rows.Close()
 			for rows.Next() {
 				var lane, priority, org, due int64
 				if err := rows.Scan(&lane, &priority, &org, &due); err != nil {
 					return err
 				}
-				k := fmt.Sprint(lane, priority, int64(org))
+				k := fmt.Sprint(lane, priority, org)
 				got = append(got, k)
 				if want[k] != due {
 					t.Errorf("stream %s is due at %d, not %d", k, due, want[k])
@@ -73,6 +74,7 @@ func noWalk(t *testing.T, st *store.Store) {
 		if err != nil {
 			return err
 		}
+		defer rows.Close()
 		for rows.Next() {
 			var a, b, c int
 			var detail string

@@ -177,6 +177,7 @@ func (e *Engine) claim(ctx context.Context, tx *store.Tx, lane int64, k streamKe
 	if err != nil {
 		return nil, fmt.Errorf("claim rows: %w", err)
 	}
+	defer got.Close() //nolint:errcheck // read to the end, whose error is checked
 	var rows []*row
 	for got.Next() {
 		r := &row{org: k.org, priority: k.priority, lane: lane, lease: lease}
