@@ -15,8 +15,7 @@ import (
 // The states of quarantined messages. The numbers are stored: append only.
 const (
 	quarantineRefused = 1
-	quarantineWaits   = 2
-	quarantineSettled = 3
+	quarantineWaits   = 2 // 3 is settled: the statements write it
 )
 
 // ReasonTooLong is why a line was passed over.

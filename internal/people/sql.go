@@ -21,12 +21,10 @@ const (
 	personMerged = 2
 
 	factCurrent    = 1
-	factSuperseded = 2
-	factWithdrawn  = 3
+	factSuperseded = 2 // 3 is withdrawn with its import: undo writes it
 
-	eventStands    = 1
-	eventTakenBack = 2
-	eventRetracts  = 3
+	eventStands   = 1 // 2 is taken back: endEvent writes it
+	eventRetracts = 3
 )
 
 const (

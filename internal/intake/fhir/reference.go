@@ -13,8 +13,6 @@ type target struct {
 	identifier people.Identifier
 }
 
-func (t target) isZero() bool { return t.key == "" && t.identifier.Value == "" }
-
 // resolve reads a reference: "Patient/p1", an absolute URL, "urn:uuid:...", "Patient?identifier=system|value" (as Synthea writes) or a
 // logical one by identifier. kind is the type that belongs there; a reference to another type names nobody.
 func (x reference) resolve(kind string) (t target, ok bool) {
