@@ -52,7 +52,7 @@ func TestClassesOfRealReplies(t *testing.T) {
 		file             string
 		right, precision float64
 	}{
-		{"testdata/replies.tsv", 0.92, 0.94}, // four of its lines have "unknown user" under policy, as many under hard_bounce
+		{"testdata/replies.tsv", 0.93, 0.95}, // four of its lines have "unknown user" under policy, as many under hard_bounce
 		{"testdata/heldout.tsv", 0.97, 0.99},
 	} {
 		right, hard, truly := 0, 0, 0

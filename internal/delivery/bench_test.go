@@ -17,19 +17,21 @@ import (
 	"github.com/carepost/carepost/internal/delivery"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/smtpclient"
+	"github.com/carepost/carepost/internal/store"
 )
 
 // BenchmarkSend sends messages of 10 KiB over verified TLS, signed with RSA-2048, each with intent, outcome and ledger entry, to a receiver
 // in this process. CAREPOST_SINK=host:port and CAREPOST_SINK_CA=file send to another receiver, whose certificate is for mx.sink.test;
 // CAREPOST_CONNECTIONS bounds the connections.
 func BenchmarkSend(b *testing.B) {
-	for _, signed := range []bool{true, false} {
-		b.Run(fmt.Sprintf("signed=%v", signed), func(b *testing.B) { benchSend(b, signed) })
+	for engine, open := range map[string]func(testing.TB) *store.Store{"sqlite": caretest.Open, "postgres": caretest.OpenPostgreSQL} {
+		for _, signed := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%s/signed=%v", engine, signed), func(b *testing.B) { benchSend(b, open(b), signed) })
+		}
 	}
 }
 
-func benchSend(b *testing.B, signed bool) {
-	st := caretest.Open(b)
+func benchSend(b *testing.B, st *store.Store, signed bool) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		b.Fatal(err)
