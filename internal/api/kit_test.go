@@ -240,7 +240,7 @@ func scan(ctx context.Context, tx *store.Tx, query string, row func(cells []any)
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
 		return err

@@ -64,7 +64,10 @@ func (a *App) epochFresh(now time.Time) error {
 
 func swapOff() error {
 	raw, err := os.ReadFile("/proc/swaps")
-	if err != nil || strings.Count(strings.TrimSpace(string(raw)), "\n") == 0 {
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "it cannot be told whether swap is on")
+	}
+	if strings.Count(strings.TrimSpace(string(raw)), "\n") == 0 {
 		return nil
 	}
 	return fault.New(fault.Invalid, "swap is on: records can be written to it")

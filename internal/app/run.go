@@ -45,7 +45,9 @@ func (a *App) Run(ctx context.Context) error {
 	slog.InfoContext(ctx, "carepost is ready", "socket", a.config.SocketPath(), "engine", a.parts.Store.Engine())
 	<-ctx.Done()
 	for range running {
-		<-done
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			slog.WarnContext(ctx, "a part ended with an error", "error", err)
+		}
 	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause

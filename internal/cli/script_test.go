@@ -65,7 +65,7 @@ func founded(ts *testscript.TestScript, _ bool, _ []string) {
 func ready(ts *testscript.TestScript, _ bool, _ []string) {
 	path := filepath.Join(ts.Getenv("CAREPOST_DATA"), "carepost.sock")
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("unix", path) //nolint:noctx // a test's own socket
+		c, err := net.Dial("unix", path)
 		if err == nil {
 			ts.Check(c.Close())
 			return

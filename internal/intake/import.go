@@ -298,7 +298,7 @@ func (in *Intake) Imports(ctx context.Context, tx *store.Tx, limit int) ([]Impor
 
 // Unfinished gives the organisation's imports that were stopped in the middle, the oldest first: Resume goes on with them.
 func (in *Intake) Unfinished(ctx context.Context, tx *store.Tx) ([]id.Import, error) {
-	rows, err := tx.Query(ctx, selectUnfinished, tx.Organisation())
+	rows, err := tx.Query(ctx, selectUnfinished, tx.Organisation()) //nolint:sqlclosecheck // each reads it to the end and closes it
 	if err != nil {
 		return nil, fmt.Errorf("list unfinished imports: %w", err)
 	}

@@ -249,7 +249,7 @@ func (b *batch) byBlind(ctx context.Context, kind int, blinds []blind, fn func(b
 	if len(blinds) == 0 {
 		return nil
 	}
-	rows, err := b.tx.Query(ctx, selectByBlind, b.tx.Organisation(), kind, store.Blobs(blinds))
+	rows, err := b.tx.Query(ctx, selectByBlind, b.tx.Organisation(), kind, store.Blobs(blinds)) //nolint:sqlclosecheck // each reads it to the end and closes it
 	if err != nil {
 		return fmt.Errorf("find people: %w", err)
 	}
@@ -275,7 +275,7 @@ func (b *batch) holders(
 		if source == 0 {
 			continue // a preview of a source that does not exist yet
 		}
-		rows, err := b.tx.Query(ctx, query, b.tx.Organisation(), source, store.Blobs(keysOf(names)))
+		rows, err := b.tx.Query(ctx, query, b.tx.Organisation(), source, store.Blobs(keysOf(names))) //nolint:sqlclosecheck // each reads it to the end and closes it
 		if err != nil {
 			return fmt.Errorf("find resources: %w", err)
 		}

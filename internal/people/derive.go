@@ -30,7 +30,7 @@ func derive(f *Fact, facts []Fact, words Vocabulary, now time.Time) []Event {
 	if f.State == StateError || f.State == StateRefuted {
 		return nil
 	}
-	switch f.Kind {
+	switch f.Kind { //nolint:exhaustive // the others give no event
 	case FactAppointment:
 		return appointmentEvents(f, facts, now)
 	case FactEncounter:
@@ -48,7 +48,7 @@ func derive(f *Fact, facts []Fact, words Vocabulary, now time.Time) []Event {
 			return event(f, EventLab, f.Start)
 		}
 	case FactImmunization:
-		switch f.State {
+		switch f.State { //nolint:exhaustive // the others give no event
 		case StateCompleted:
 			return event(f, EventImmunized, f.Start)
 		case StateNotDone:
@@ -91,7 +91,7 @@ func appointmentEvents(f *Fact, facts []Fact, now time.Time) []Event {
 		moved[0].Key += " " + f.Start.At().Format(time.RFC3339)
 		all = append(all, moved...)
 	}
-	switch f.State {
+	switch f.State { //nolint:exhaustive // the others give no event
 	case StateCancelled:
 		at := Moment{Time: f.Updated}
 		if at.IsZero() {

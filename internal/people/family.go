@@ -16,7 +16,7 @@ func (p *People) Families(ctx context.Context, tx *store.Tx, ids []id.Person) (m
 		root[x] = x
 	}
 	for fresh := ids; len(fresh) > 0; {
-		rows, err := tx.Query(ctx, selectFamily, tx.Organisation(), store.Blobs(fresh))
+		rows, err := tx.Query(ctx, selectFamily, tx.Organisation(), store.Blobs(fresh)) //nolint:sqlclosecheck // each reads it to the end and closes it
 		if err != nil {
 			return nil, fmt.Errorf("find survivors: %w", err)
 		}
@@ -49,7 +49,7 @@ func (p *People) Families(ctx context.Context, tx *store.Tx, ids []id.Person) (m
 		}
 	}
 	for len(fresh) > 0 {
-		rows, err := tx.Query(ctx, selectMembers, tx.Organisation(), store.Blobs(fresh))
+		rows, err := tx.Query(ctx, selectMembers, tx.Organisation(), store.Blobs(fresh)) //nolint:sqlclosecheck // each reads it to the end and closes it
 		if err != nil {
 			return nil, fmt.Errorf("find merged records: %w", err)
 		}

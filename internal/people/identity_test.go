@@ -22,15 +22,6 @@ func (c *clinic) find(x Identifier) (found []id.Person) {
 	return found
 }
 
-func (c *clinic) count() (n int64) {
-	c.t.Helper()
-	c.read(func(ctx context.Context, tx *store.Tx) (err error) {
-		n, err = c.p.Count(ctx, tx)
-		return err
-	})
-	return n
-}
-
 func reasons(a Applied) []string {
 	var all []string
 	for _, w := range a.Warnings {

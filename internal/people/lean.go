@@ -78,7 +78,7 @@ func (l *leanReader) projection(b []byte, now time.Time) (Projection, error) {
 	var p Projection
 	l.bad = false
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			p.Kind = Kind(f.number)
 		case 2:
@@ -117,7 +117,7 @@ func (l *leanReader) projection(b []byte, now time.Time) (Projection, error) {
 }
 
 func (l *leanReader) list(p *Projection, f *leanField) {
-	switch f.id {
+	switch f.id { //nolint:exhaustive // a field number is no enumeration
 	case 14:
 		p.Coverages = append(p.Coverages, l.coverage(f.body))
 	case 15:
@@ -149,7 +149,7 @@ func (l *leanReader) list(p *Projection, f *leanField) {
 
 func (l *leanReader) coverage(b []byte) (c ProjectedCoverage) {
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			c.Kind = l.text(f.body)
 		case 2:
@@ -163,7 +163,7 @@ func (l *leanReader) coverage(b []byte) (c ProjectedCoverage) {
 
 func (l *leanReader) code(b []byte) (c ProjectedCode) {
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			c.System = unpackSystem(uint32(f.number), c.System)
 		case 2:
@@ -183,7 +183,7 @@ func (l *leanReader) code(b []byte) (c ProjectedCode) {
 
 func (l *leanReader) lab(b []byte) (x ProjectedLab) {
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			x.System = unpackSystem(uint32(f.number), x.System)
 		case 2:
@@ -205,7 +205,7 @@ func (l *leanReader) lab(b []byte) (x ProjectedLab) {
 
 func (l *leanReader) events(b []byte) (e ProjectedEvents) {
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			e.Kind = l.text(f.body)
 		case 2:
@@ -245,7 +245,7 @@ func (l *leanReader) times(b []byte) []int64 {
 
 func (l *leanReader) appointment(b []byte) (a ProjectedAppointment) {
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			a.Start = f.signed()
 		case 2:
@@ -257,7 +257,7 @@ func (l *leanReader) appointment(b []byte) (a ProjectedAppointment) {
 
 func (l *leanReader) consent(b []byte) (c ProjectedConsent) {
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			c.Name = l.text(f.body)
 		case 2:
@@ -271,7 +271,7 @@ func (l *leanReader) consent(b []byte) (c ProjectedConsent) {
 
 func (l *leanReader) pair(b []byte) (key, value string) {
 	l.fields(b, func(f *leanField) {
-		switch f.id {
+		switch f.id { //nolint:exhaustive // a field number is no enumeration
 		case 1:
 			key = l.text(f.body)
 		case 2:

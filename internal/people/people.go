@@ -125,7 +125,7 @@ func errNobody(person id.Person) error {
 func (p *People) roots(ctx context.Context, tx *store.Tx, ids []id.Person) ([]id.Person, error) {
 	roots := map[id.Person]bool{}
 	for len(ids) > 0 {
-		rows, err := tx.Query(ctx, selectFamily, tx.Organisation(), store.Blobs(ids))
+		rows, err := tx.Query(ctx, selectFamily, tx.Organisation(), store.Blobs(ids)) //nolint:sqlclosecheck // each reads it to the end and closes it
 		if err != nil {
 			return nil, fmt.Errorf("find survivors: %w", err)
 		}
@@ -155,7 +155,7 @@ func compareIDs(a, b id.Person) int { return slices.Compare(a[:], b[:]) }
 func (p *People) family(ctx context.Context, tx *store.Tx, person id.Person) ([]id.Person, error) {
 	all := []id.Person{person}
 	for fresh := all; len(fresh) > 0; {
-		rows, err := tx.Query(ctx, selectChildren, tx.Organisation(), store.Blobs(fresh))
+		rows, err := tx.Query(ctx, selectChildren, tx.Organisation(), store.Blobs(fresh)) //nolint:sqlclosecheck // each reads it to the end and closes it
 		if err != nil {
 			return nil, fmt.Errorf("find merged records: %w", err)
 		}

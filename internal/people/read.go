@@ -79,7 +79,7 @@ func (p *People) Key(ctx context.Context, tx *store.Tx, person id.Person) (seal.
 
 // Keys gives the keys of several people; those that do not exist are left out.
 func (p *People) Keys(ctx context.Context, tx *store.Tx, ids []id.Person) (map[id.Person]seal.Key, error) {
-	rows, err := tx.Query(ctx, selectKeys, tx.Organisation(), store.Blobs(ids))
+	rows, err := tx.Query(ctx, selectKeys, tx.Organisation(), store.Blobs(ids)) //nolint:sqlclosecheck // each reads it to the end and closes it
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
@@ -211,7 +211,7 @@ func (p *People) Count(ctx context.Context, tx *store.Tx) (n int64, err error) {
 
 // List gives people's ids in the order in which they were made, after an ordinal: for pages of a list.
 func (p *People) List(ctx context.Context, tx *store.Tx, after uint32, limit int) ([]id.Person, error) {
-	rows, err := tx.Query(ctx, selectPeople, tx.Organisation(), int64(after), limit)
+	rows, err := tx.Query(ctx, selectPeople, tx.Organisation(), int64(after), limit) //nolint:sqlclosecheck // each reads it to the end and closes it
 	if err != nil {
 		return nil, fmt.Errorf("list people: %w", err)
 	}

@@ -76,7 +76,7 @@ func (p *People) Undo(ctx context.Context, tx *store.Tx, imp id.Import, after id
 }
 
 func (b *batch) importedPeople(ctx context.Context, after id.Person, limit int) ([]id.Person, error) {
-	rows, err := b.tx.Query(ctx, selectImported, b.tx.Organisation(), b.imp, after[:], limit)
+	rows, err := b.tx.Query(ctx, selectImported, b.tx.Organisation(), b.imp, after[:], limit) //nolint:sqlclosecheck // each reads it to the end and closes it
 	if err != nil {
 		return nil, fmt.Errorf("find people of an import: %w", err)
 	}

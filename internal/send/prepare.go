@@ -289,7 +289,7 @@ func (s *Sends) protect(org id.Organisation, d *draft) (delivery.Prepared, error
 	p.Verdict, p.Data, p.Signer, p.To = delivery.Go, data, d.sender.DomainName(), f.To
 	p.From = "b+" + s.keys.MintAddress(seal.AddressBounce, org, d.item.Message.UUID()) + "@bounce." + d.sender.DomainName()
 	if d.decision.Means == gate.MeansTLS {
-		p.Need = tlspolicy.Proof(d.decision.Proof)
+		p.Need = d.decision.Proof
 	}
 	if !d.repeats() {
 		p.Record = s.record(d)

@@ -248,7 +248,7 @@ func TestTheAddressChanges(t *testing.T) {
 		if msg := c.message(taken[0]); second.To != "b@trusted.example" || len(msg.Decisions) != 2 || msg.Decisions[1].To != "b@trusted.example" {
 			t.Errorf("to %s: %+v", second.To, msg)
 		}
-		p = c.patient("a", "b@moved.example")
+		c.patient("a", "b@moved.example")
 		if got := c.prepare(again); got.Verdict != delivery.Hold || !has(c.message(taken[0]), gate.AddressDoubtful) {
 			t.Errorf("%v %s", got.Verdict, got.Reason)
 		}

@@ -34,7 +34,7 @@ func plain(values map[string]any) map[string]any {
 	if values == nil {
 		return nil
 	}
-	return plainOf(values).(map[string]any) //nolint:errcheck,forcetypeassert // a map stays one
+	return plainOf(values).(map[string]any)
 }
 
 func plainOf(value any) any {

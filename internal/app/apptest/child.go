@@ -21,7 +21,7 @@ func Child() {
 		return
 	}
 	if err := serve(context.Background(), os.Stdin); err != nil {
-		fmt.Fprintln(os.Stderr, "child:", err) //nolint:errcheck // nowhere else to say it
+		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -58,7 +58,7 @@ type Process struct {
 // Spawn starts this test binary as the program; what it logs goes to log. The test's TestMain calls Child first.
 func (p *Place) Spawn(t testing.TB, log io.Writer) *Process {
 	t.Helper()
-	c := &Process{API: newAPI(p.Config.SocketPath()), cmd: exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])}
+	c := &Process{API: newAPI(p.Config.SocketPath()), cmd: exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])} //nolint:gosec // G204: the test binary itself
 	c.cmd.Env = append(os.Environ(), asChild+"=1")
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	in, err := c.cmd.StdinPipe()
