@@ -21,9 +21,16 @@ func TestPolicyID(t *testing.T) {
 		txt  []string
 		want string
 	}{
-		{[]string{"v=STSv1; id=20160831085700Z;"}, "20160831085700Z"}, {[]string{"v=STSv1;id=1"}, "1"}, {[]string{"v=spf1 -all", "v=STSv1; id=a; x=y;"}, "a"},
-		{nil, ""}, {[]string{"v=STSv1; id=1;", "v=STSv1; id=2;"}, ""}, {[]string{"v=STSv1;"}, ""}, {[]string{"v=STSv2; id=1;"}, ""}, {[]string{"id=1; v=STSv1;"}, ""},
-		{[]string{"v=STSv1; id=not-alphanumeric;"}, ""}, {[]string{"v=STSv1; id=" + "123456789012345678901234567890123" + ";"}, ""},
+		{[]string{"v=STSv1; id=20160831085700Z;"}, "20160831085700Z"},
+		{[]string{"v=STSv1;id=1"}, "1"},
+		{[]string{"v=spf1 -all", "v=STSv1; id=a; x=y;"}, "a"},
+		{nil, ""},
+		{[]string{"v=STSv1; id=1;", "v=STSv1; id=2;"}, ""},
+		{[]string{"v=STSv1;"}, ""},
+		{[]string{"v=STSv2; id=1;"}, ""},
+		{[]string{"id=1; v=STSv1;"}, ""},
+		{[]string{"v=STSv1; id=not-alphanumeric;"}, ""},
+		{[]string{"v=STSv1; id=" + "123456789012345678901234567890123" + ";"}, ""},
 	} {
 		got, ok := policyID(c.txt)
 		if got != c.want || ok != (c.want != "") {
