@@ -120,7 +120,8 @@ type State struct {
 // Conn is one connection. One goroutine at a time may use it.
 type Conn struct {
 	o     Options
-	nc    net.Conn
+	raw   net.Conn // below TLS: deadlines are set here, also by another goroutine
+	nc    net.Conn // what is read and written: raw, or TLS over it
 	r     *bufio.Reader
 	w     *bufio.Writer
 	ctx   context.Context //nolint:containedctx // of the call in progress only, set and cleared by attach
@@ -143,7 +144,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, &Error{Kind: Network, Stage: StageConnect, Err: err}
 	}
-	c := &Conn{o: o, nc: nc, state: State{Addr: o.Addr}}
+	c := &Conn{o: o, raw: nc, nc: nc, state: State{Addr: o.Addr}}
 	c.buffer()
 	defer c.attach(ctx)()
 	if err := c.begin(); err != nil {
@@ -161,12 +162,18 @@ func (c *Conn) buffer() {
 // attach lets the end of ctx end every read and write of the call.
 func (c *Conn) attach(ctx context.Context) (detach func()) {
 	c.ctx = ctx
-	stop := context.AfterFunc(ctx, func() { _ = c.nc.SetDeadline(time.Unix(1, 0)) })
-	return func() { stop(); c.ctx = nil }
+	ran := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(ran); _ = c.raw.SetDeadline(time.Unix(1, 0)) })
+	return func() {
+		if !stop() {
+			<-ran // or it would end what the next call has begun under another context
+		}
+		c.ctx = nil
+	}
 }
 
 func (c *Conn) arm(d time.Duration) error {
-	if err := c.nc.SetDeadline(time.Now().Add(d)); err != nil {
+	if err := c.raw.SetDeadline(time.Now().Add(d)); err != nil {
 		return err
 	}
 	return c.ctx.Err() // ended before the line above: the deadline it set must not hide that
@@ -279,7 +286,7 @@ func (c *Conn) Sent() int { return c.sent }
 func (c *Conn) Close() error {
 	if !c.dead {
 		c.dead = true
-		_ = c.nc.SetDeadline(time.Now().Add(c.o.Timeouts.Quit))
+		_ = c.raw.SetDeadline(time.Now().Add(c.o.Timeouts.Quit))
 		if _, err := c.w.WriteString("QUIT\r\n"); err == nil && c.w.Flush() == nil {
 			_, _ = readReply(c.r, StageHello)
 		}
