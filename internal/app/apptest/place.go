@@ -98,6 +98,6 @@ func hurried() delivery.Schedule {
 	const pause = 200 * time.Millisecond
 	return delivery.Schedule{
 		Retry: []time.Duration{pause}, Connect: []time.Duration{pause}, Route: []time.Duration{pause},
-		Policy: 3, Park: pause, Lease: 2 * time.Second, Poll: pause, Idle: pause, Grace: 3 * time.Second,
+		Policy: 3, Park: pause, Lease: 8 * time.Second, Poll: pause, Idle: pause, Grace: 3 * time.Second,
 	}
 }
