@@ -15,6 +15,7 @@ import (
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/organisation"
 	"github.com/carepost/carepost/internal/store"
+	"github.com/carepost/carepost/internal/tlspolicy"
 )
 
 type initCommand struct {
@@ -32,9 +33,6 @@ type initCommand struct {
 
 // Run makes the folders and keys, then the organisation, its domain and its two senders: care and news have their own reputation.
 func (c *initCommand) Run(e *env) error {
-	if err := app.Init(e.config, time.Now()); err != nil {
-		return err
-	}
 	p := organisation.Profile{
 		Name: c.Name, Display: c.Display, Zone: c.Zone, Languages: []string{"en"}, Phone: c.Phone,
 		Postal: organisation.Postal{Lines: c.Street, City: c.City, State: c.State, PostalCode: c.Postal, Country: "US"},
@@ -44,6 +42,12 @@ func (c *initCommand) Run(e *env) error {
 	}
 	if c.Spanish {
 		p.Languages = append(p.Languages, "es")
+	}
+	if err := c.check(e.config, p); err != nil {
+		return err
+	}
+	if err := app.Init(e.config, time.Now()); err != nil {
+		return err
 	}
 	return e.with(func(cl *client) error {
 		var made api.Organisation
@@ -68,6 +72,18 @@ func (c *initCommand) Run(e *env) error {
 		e.say("Next: carepost domain check %s, then carepost serve.", c.Domain)
 		return e.result(made)
 	})
+}
+
+// check refuses what the organisation would be refused for, before anything is made: a half-made installation helps nobody.
+func (c *initCommand) check(to config.Config, p organisation.Profile) error {
+	if err := organisation.CheckHost(to.Host); err != nil {
+		return fault.Wrap(fault.Invalid, err, "the setting host is not the public name of this installation").At("host").
+			Hint("set it, as in --set host=care.example.org, CAREPOST_HOST or the settings file")
+	}
+	if _, ok := tlspolicy.Normal(c.Domain); !ok {
+		return fault.New(fault.Invalid, "not a domain to send from").At("--domain").Hint("write it as example.org")
+	}
+	return p.Check()
 }
 
 type serveCommand struct{}

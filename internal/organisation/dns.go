@@ -44,7 +44,7 @@ func (s Setup) Records() ([]Record, error) {
 	if _, err := normalDomain(s.Domain); err != nil {
 		return nil, err
 	}
-	if checkHost(s.Host) != nil {
+	if CheckHost(s.Host) != nil {
 		return nil, fault.New(fault.Invalid, "not the name of a mail server").At("host")
 	}
 	spf := "v=spf1"

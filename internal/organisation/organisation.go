@@ -102,7 +102,7 @@ func (p Profile) Check() error {
 		}
 	}
 	for _, h := range p.Hosts {
-		if err := checkHost(h); err != nil {
+		if err := CheckHost(h); err != nil {
 			return err
 		}
 	}
@@ -112,8 +112,8 @@ func (p Profile) Check() error {
 	return nil
 }
 
-// checkHost wants a lower-case name of labels, as DNS and certificates have it.
-func checkHost(h string) error {
+// CheckHost wants a lower-case name of labels, as DNS and certificates have it.
+func CheckHost(h string) error {
 	bad := fault.New(fault.Invalid, "not a host name").At("host").Hint("lower-case letters, digits, dots and hyphens, as in care.example.org")
 	if len(h) > 253 || !strings.Contains(h, ".") {
 		return bad
@@ -157,7 +157,7 @@ func New(st *store.Store, keys *seal.Keys, led *ledger.Ledger) *Organisations {
 // Create makes an organisation with the next number and the default policy. It writes twice: the number in the installation's scope,
 // then the organisation in its own, so that its keys are its own from the first byte. A number whose second step fails is not used again.
 func (o *Organisations) Create(ctx context.Context, by id.Actor, host string, p Profile) (id.Organisation, error) {
-	if err := checkHost(host); err != nil {
+	if err := CheckHost(host); err != nil {
 		return 0, err
 	}
 	if err := p.Check(); err != nil {

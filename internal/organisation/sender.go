@@ -101,7 +101,7 @@ func normalAddress(text string) (string, error) {
 
 func normalDomain(name string) (string, error) {
 	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(name, "."))
-	if err != nil || checkHost(ascii) != nil {
+	if err != nil || CheckHost(ascii) != nil {
 		return "", fault.New(fault.Invalid, "not a domain").At("domain").Hint("write it as example.org")
 	}
 	return ascii, nil
