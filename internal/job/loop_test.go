@@ -143,7 +143,9 @@ func TestWorkIsToldBeforeItsLeaseEnds(t *testing.T) {
 func TestARenewedLeaseOutlastsItsLength(t *testing.T) {
 	caretest.Databases(t, func(t *testing.T, st *store.Store) {
 		fill(t, st, 1)
+		begun := make(chan struct{})
 		l := newLoop(func(ctx context.Context, _ job.Held[work]) (string, error) {
+			close(begun)
 			select {
 			case <-time.After(9 * time.Second):
 			case <-ctx.Done():
@@ -153,6 +155,7 @@ func TestARenewedLeaseOutlastsItsLength(t *testing.T) {
 		})
 		l.Lease, l.Renew = 5*time.Second, renew
 		start(t, st, l)
+		<-begun
 		start(t, st, func() *loop { // another process would take it over
 			o := newLoop(func(context.Context, job.Held[work]) (string, error) { t.Error("taken over"); return "", nil })
 			o.Lease = 5 * time.Second
