@@ -48,6 +48,7 @@ type commands struct {
 	Send     sendCommand     `cmd:"" help:"Send a template to a segment, or see who would get it and how."`
 	Message  messageCommand  `cmd:"" help:"Messages: why this way, and what happened."`
 	Ledger   ledgerCommand   `cmd:"" help:"Export, verify and reopen the ledger."`
+	Bench    benchCommand    `cmd:"" help:"Measure this machine with this program; figures, never a test."`
 	Child    childCommand    `cmd:"" name:"demo-serve" hidden:"" help:"The server of the demo."`
 }
 
@@ -130,7 +131,7 @@ func (c *commands) run(k *kong.Context, e *env) (err error) {
 		level = slog.LevelWarn // a command shows its result; the log is the server's
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: level})))
-	return k.Run(e)
+	return k.Run(e, &c.Bench)
 }
 
 func overrides(set []string) (map[string]string, error) {

@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/carepost/carepost/internal/bench"
+)
+
+type benchCommand struct {
+	DSN    string             `name:"dsn" help:"Measure on PostgreSQL, in a schema of its own; the embedded database when left out." placeholder:"DSN"`
+	Store  benchStoreCommand  `cmd:"" help:"Durable writes a second, alone and in company."`
+	Ledger benchLedgerCommand `cmd:"" help:"Entries a second, verified entries a second, bytes of a proof."`
+}
+
+type benchStoreCommand struct {
+	Each time.Duration `default:"5s" help:"How long each way is measured."`
+}
+
+// Run measures the store.
+func (c *benchStoreCommand) Run(e *env, all *benchCommand) error {
+	r, err := bench.Store(e.ctx, all.DSN, c.Each)
+	if err != nil {
+		return err
+	}
+	e.say("%s: %.0f durable writes a second by one caller, %.0f by 512", r.Engine, r.SinglePerS, r.GroupPerS)
+	return e.result(r)
+}
+
+type benchLedgerCommand struct {
+	Entries int `default:"100000" help:"How many entries."`
+}
+
+// Run measures the ledger.
+func (c *benchLedgerCommand) Run(e *env, all *benchCommand) error {
+	r, err := bench.Ledger(e.ctx, all.DSN, c.Entries)
+	if err != nil {
+		return err
+	}
+	e.say("%s: %.0f entries a second under a checkpoint, %.0f verified a second, %d bytes prove one of %d", r.Engine, r.PerS, r.VerifyPerS, r.ProofBytes, r.Entries)
+	return e.result(r)
+}
