@@ -152,6 +152,7 @@ func (h *house) sample(operation string) string {
 		"create-agreement":    `{"terms":{"counterparty":"Acme","services":["mx.partner.example"],"from":"2026-01-01"}}`,
 		"create-segment":      `{"name":"everyone","rule":"age >= 18","note":"all"}`,
 		"try-rule":            `{"rule":"age >= 18"}`,
+		"find-people":         `{"name":"quill"}`,
 		"create-template": `{"name":"Care","purpose":"treatment","class":"transactional","content":{"version":1,"variables":[{"name":"account","kind":"text","sample":"12"}],` +
 			`"variants":[{"language":"en","subject":"Your visit","blocks":[{"type":"text","text":"Bring {{ account }} please."}]}]}}`,
 		"create-send": send, "preview-send": send,
@@ -169,8 +170,6 @@ func (h *house) path(operation, path string) string {
 	name := map[string]string{"domains": "riverside.example", "segments": "everyone", "templates": "Care"}[noun]
 	path = strings.NewReplacer("{id}", one, "{name}", name, "{role}", "marketer", "{person}", h.ids["person"]).Replace(path)
 	switch operation {
-	case "find-people":
-		path += "?name=quill"
 	case "preview-template":
 		path += "?person=" + h.ids["person"]
 	}

@@ -26,7 +26,7 @@ func TestNamesAreFollowed(t *testing.T) {
 		}
 	}
 	found := func(name string) int {
-		return strings.Count(h.do(&operator, http.MethodGet, "/people?name="+name, "").Body.String(), "per_")
+		return strings.Count(h.do(&operator, http.MethodPost, "/people/find", `{"name":"`+name+`"}`).Body.String(), "per_")
 	}
 	if found("quill") != 1 || found("marrow") != 0 {
 		t.Error("the first look")

@@ -72,12 +72,17 @@ var (
 	}
 )
 
+// Search is what people are looked for by. It is a body and never a query: a name in a URL ends in logs.
+type Search struct {
+	Identifier string `json:"identifier,omitempty" maxLength:"700" doc:"system|value"`
+	Email      string `json:"email,omitempty" maxLength:"254"`
+	Name       string `json:"name,omitempty" maxLength:"200" doc:"The beginning of a name"`
+	Limit      int    `json:"limit,omitempty" minimum:"0" maximum:"200"`
+}
+
 type findPeopleInput struct {
 	Place
-	Identifier string `query:"identifier" maxLength:"700" doc:"system|value"`
-	Email      string `query:"email" maxLength:"254"`
-	Name       string `query:"name" maxLength:"200" doc:"The beginning of a name"`
-	Limit      int    `query:"limit" minimum:"0" maximum:"200"`
+	Body Search
 }
 
 type findPeopleOutput struct {
@@ -90,7 +95,7 @@ func (f *Face) findPeople(ctx context.Context, in *findPeopleInput) (*findPeople
 	out := &findPeopleOutput{}
 	out.Body.People = []string{}
 	return out, f.read(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		found, err := f.find(ctx, tx, in)
+		found, err := f.find(ctx, tx, &in.Body)
 		for _, p := range found {
 			out.Body.People = append(out.Body.People, p.String())
 		}
@@ -98,7 +103,7 @@ func (f *Face) findPeople(ctx context.Context, in *findPeopleInput) (*findPeople
 	})
 }
 
-func (f *Face) find(ctx context.Context, tx *store.Tx, in *findPeopleInput) ([]id.Person, error) {
+func (f *Face) find(ctx context.Context, tx *store.Tx, in *Search) ([]id.Person, error) {
 	switch {
 	case in.Identifier != "":
 		system, value, ok := cut(in.Identifier)

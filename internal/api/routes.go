@@ -36,7 +36,7 @@ func (f *Face) routes() []route {
 		on(row("get-import", get, "/imports/{id}", staff.ImportsView, "What an import has done so far"), f.getImport),
 		on(row("list-quarantine", get, "/imports/{id}/quarantine", staff.ImportsView, "The lines that an import put aside, by number and reason"), f.listQuarantine),
 
-		on(row("find-people", get, "/people", staff.PeopleView, "Find people by identifier, address or name"), f.findPeople),
+		on(row("find-people", post, "/people/find", staff.PeopleView, "Find people by identifier, address or name"), f.findPeople),
 		on(row("get-person", get, "/people/{id}", staff.PeopleView, "One person's record"), f.getPerson),
 		on(row("create-records", post, "/records", staff.ConsentsChange, "Record consents, authorizations, restrictions and requests"), f.createRecords),
 		on(row("list-records", get, "/people/{id}/records", staff.PeopleView, "A person's consents, authorizations, restrictions and requests"), f.listRecords),

@@ -131,7 +131,7 @@ func (s *storm) prepare(t *testing.T, api *apptest.API) {
 	var records []object
 	for i, p := range s.people {
 		var found struct{ People []string }
-		api.Get(t, "/people?identifier="+world.MRNSystem+"%7C"+p.MRN, &found)
+		api.Post(t, "/people/find", object{"identifier": world.MRNSystem + "|" + p.MRN}, &found)
 		if len(found.People) != 1 {
 			t.Fatalf("person %d is found %d times", i, len(found.People))
 		}

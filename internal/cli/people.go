@@ -94,17 +94,12 @@ type personFindCommand struct {
 
 // Run finds.
 func (c *personFindCommand) Run(e *env) error {
-	q := url.Values{}
-	for k, v := range map[string]string{"identifier": c.Identifier, "email": c.Email, "name": c.Name} {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
+	q := api.Search{Identifier: c.Identifier, Email: c.Email, Name: c.Name}
 	return e.with(func(cl *client) error {
 		var out struct {
 			People []string `json:"people"`
 		}
-		if err := cl.call(e.ctx, http.MethodGet, "/people", q, nil, &out); err != nil {
+		if err := cl.call(e.ctx, http.MethodPost, "/people/find", nil, q, &out); err != nil {
 			return err
 		}
 		for _, p := range out.People {

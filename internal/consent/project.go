@@ -101,7 +101,18 @@ func (r *Consents) project(ctx context.Context, tx *store.Tx, person id.Person) 
 	return r.people.SetConsents(ctx, tx, person, x.projected(law.Day(tx.Now)))
 }
 
-var channelNames = map[people.Channel]string{people.ChannelEmail: "email", people.ChannelPhone: "text", people.ChannelPost: "post"}
+// channelNames gives the names under which a channel is projected; 0 is every channel.
+func channelNames(c people.Channel) []string {
+	switch c {
+	case people.ChannelEmail:
+		return []string{"channel:email"}
+	case people.ChannelPhone:
+		return []string{"channel:text"}
+	case people.ChannelPost:
+		return []string{"channel:post"}
+	}
+	return []string{"channel:email", "channel:text", "channel:post"}
+}
 
 // projected gives one line per name, the strictest: "channel:email", "topic:NAME", "marketing-authorization", "fundraising",
 // "restriction", "confidential", "plain-mail".
@@ -112,7 +123,9 @@ func (x Record) projected(today law.Date) []people.ProjectedConsent {
 			all.add("topic:"+s.Topic, s.State, s.Expires)
 			continue
 		}
-		all.add("channel:"+channelNames[s.Channel], s.State, s.Expires)
+		for _, name := range channelNames(s.Channel) {
+			all.add(name, s.State, s.Expires)
+		}
 	}
 	for _, s := range x.Suppressions {
 		if s.Status != InForce {
@@ -128,12 +141,9 @@ func (x Record) projected(today law.Date) []people.ProjectedConsent {
 		case CoversTexts:
 			all.add("channel:text", "refused", 0)
 		case CoversAll, CoversAddress:
-			if s.Channel == 0 {
-				all.add("channel:email", "refused", 0)
-				all.add("channel:text", "refused", 0)
-				continue
+			for _, name := range channelNames(s.Channel) {
+				all.add(name, "refused", 0)
 			}
-			all.add("channel:"+channelNames[s.Channel], "refused", 0)
 		}
 	}
 	x.projectForms(&all, today)

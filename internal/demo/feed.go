@@ -134,7 +134,7 @@ func (s *story) know(ctx context.Context, system string) error {
 		var out struct {
 			People []string `json:"people"`
 		}
-		if err := s.api.get(ctx, "/people", url.Values{"identifier": {system + "|" + p.MRN}}, &out); err != nil {
+		if err := s.api.post(ctx, "/people/find", map[string]string{"identifier": system + "|" + p.MRN}, &out); err != nil {
 			return err
 		}
 		if len(out.People) == 1 {
