@@ -34,6 +34,7 @@ func (w *worker) claim(ctx context.Context, only Priority) []*row {
 	lease := newLease()
 	var rows []*row
 	var due int64
+	w.e.open.begin(lease)
 	err := w.e.o.Store.Write(ctx, id.System(k.org), func(ctx context.Context, tx *store.Tx) (err error) {
 		rows, err = w.e.claim(ctx, tx, w.lane.number, k, lease)
 		if err != nil || len(rows) == claimRows {
@@ -44,9 +45,11 @@ func (w *worker) claim(ctx context.Context, only Priority) []*row {
 		return err
 	})
 	if err != nil {
+		w.e.open.done(lease, 1)
 		warn(ctx, "rows cannot be claimed", err)
 		return nil
 	}
+	w.e.open.claimed(lease, len(rows))
 	w.d.claimed(w.lane, k, told, len(rows) == claimRows, store.Time(due))
 	if len(rows) == 0 {
 		return nil

@@ -37,6 +37,7 @@ type Engine struct {
 	results chan record
 	written atomic.Int64
 	holder  int64 // of this Run: the number of its row in delivery_holder
+	open    leases
 }
 
 // hint tells the dispatcher that a stream has, or will have, a row that is due.
@@ -89,7 +90,7 @@ func New(o Options) (*Engine, error) {
 	return &Engine{
 		o: o, s: o.Schedule.filled(), hints: make(chan hint, 4096), route: make(chan struct{}, 1),
 		lanes: map[string]int64{}, plain: map[string]time.Time{}, tls: map[string]tls.ClientSessionCache{}, signing: map[keySlot]heldKeys{},
-		results: make(chan record, 1024),
+		open: leases{rows: map[int64]int{}}, results: make(chan record, 1024),
 	}, nil
 }
 
@@ -103,7 +104,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var committer, leases, rest sync.WaitGroup
 	held, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
-	committer.Go(e.commitAll)
+	committer.Go(func() { e.commitAll(ctx) })
 	leases.Go(func() { e.live(held) })
 	rest.Go(func() { e.keep(ctx) })
 	rest.Go(func() { e.routeAll(ctx) })
@@ -140,6 +141,7 @@ func (e *Engine) begin(ctx context.Context) error {
 		dead = e.o.Now().Add(24 * time.Hour)
 	}
 	e.holder = newLease()
+	e.open.forget()
 	return errors.Join(e.forget(ctx, dead), e.hold(ctx), e.restored(ctx), e.takeOver(ctx))
 }
 

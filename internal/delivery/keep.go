@@ -14,9 +14,16 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
+// orphanRounds: rows that no worker knows are looked for once in so many rounds.
+const orphanRounds = 10
+
 // keep takes over leases that ran out, and ends rows whose time is over.
 func (e *Engine) keep(ctx context.Context) {
+	round := 0
 	every(ctx, max(e.s.Poll, 10*time.Millisecond), func() {
+		if round++; round%orphanRounds == 0 {
+			warn(ctx, "rows without a worker cannot be put back", e.orphans(ctx))
+		}
 		warn(ctx, "leases cannot be taken over", e.takeOver(ctx))
 		warn(ctx, "overdue rows cannot be ended", e.expire(ctx))
 	})
@@ -136,17 +143,20 @@ func (e *Engine) takeOver(ctx context.Context) error {
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		if err := e.endAll(ctx, rows, func(r *row, now time.Time) record {
-			if !r.intent {
-				return record{row: r, next: next{due: now, attempt: r.attempt, doubt: r.doubt, reason: r.reason, failure: r.failure}, quiet: true}
-			}
-			n := e.s.inDoubt(r, now)
-			n.due = now // the pause was the lease's
-			return record{row: r, next: n, reply: smtpclient.Reply{Stage: smtpclient.StageDot}}
-		}); err != nil {
+		if err := e.endAll(ctx, rows, e.left); err != nil {
 			return err
 		}
 	}
+}
+
+// left gives the outcome of a row that was left behind while it was sent.
+func (e *Engine) left(r *row, now time.Time) record {
+	if !r.intent {
+		return record{row: r, next: next{due: now, attempt: r.attempt, doubt: r.doubt, reason: r.reason, failure: r.failure}, quiet: true}
+	}
+	n := e.s.inDoubt(r, now)
+	n.due = now // the pause was the lease's
+	return record{row: r, next: n, reply: smtpclient.Reply{Stage: smtpclient.StageDot}}
 }
 
 // expire ends rows whose time is over.

@@ -29,6 +29,7 @@ type record struct {
 	note  func(ctx context.Context, tx *store.Tx) error // Prepared.Record of one that did not go
 	take  bool                                          // the row waits and is not leased yet
 	quiet bool                                          // no Outcome: nothing happened that anybody wants to know
+	back  string                                        // no outcome: the statement that gives the row back as it was
 
 	barrier chan struct{} // no outcome: closed when all before it are written
 }
@@ -36,31 +37,72 @@ type record struct {
 // commitRows bounds one transaction of outcomes. There is no timer: what gathers while one commit runs is the next batch.
 const commitRows = 256
 
-// commitAll writes outcomes until the channel is closed.
-func (e *Engine) commitAll() {
-	for first := range e.results {
-		batch := []record{first}
-		for more := true; more && len(batch) < commitRows; {
-			select {
-			case r, ok := <-e.results:
-				if !ok {
-					more = false
-					break
-				}
-				batch = append(batch, r)
-			default:
-				more = false
-			}
+// Bounds of what waits to be written: when so much does, workers wait as well; the pause between tries grows.
+const (
+	unwrittenRows = 4096
+	unwrittenMin  = 100 * time.Millisecond
+	unwrittenMax  = 10 * time.Second
+)
+
+// commitAll writes outcomes until the channel is closed. What cannot be written is kept and tried again until it is: the receiver has the
+// message, whatever becomes of our database. What a stop leaves unwritten is for the next start to treat as a crash's.
+func (e *Engine) commitAll(ctx context.Context) {
+	var unwritten []record
+	var again <-chan time.Time
+	pause, stop := unwrittenMin, ctx.Done()
+	for in := e.results; in != nil; {
+		from := in
+		if len(unwritten) >= unwrittenRows && stop != nil {
+			from = nil
 		}
-		e.commit(batch)
+		select {
+		case first, ok := <-from:
+			if !ok {
+				in = nil
+				continue
+			}
+			unwritten = append(unwritten, e.commit(e.gather(first))...)
+		case <-again:
+			n := min(len(unwritten), commitRows)
+			left := e.commit(unwritten[:n])
+			if pause = min(2*pause, unwrittenMax); len(left) < n {
+				pause = unwrittenMin
+			}
+			unwritten, again = append(unwritten[n:], left...), nil // those that fail stand behind those not tried
+		case <-stop:
+			stop = nil // the workers' last outcomes must find room
+		}
+		if again == nil && len(unwritten) > 0 {
+			again = time.After(pause)
+		}
+	}
+	for until := time.Now().Add(e.s.Grace); len(unwritten) > 0 && time.Now().Before(until); unwritten = e.commit(unwritten) {
+		time.Sleep(unwrittenMin)
+	}
+	for _, r := range unwritten {
+		slog.Error("delivery: stopped before an outcome could be written", "organisation", r.row.org.String(), "message", r.row.message.String())
 	}
 }
 
-// commitTries: a batch that cannot be written is tried so often; then its leases run out, and its rows are treated as a crash's.
-const commitTries = 5
+// gather takes what waits behind a record, as much as fits one transaction.
+func (e *Engine) gather(first record) []record {
+	batch := []record{first}
+	for len(batch) < commitRows {
+		select {
+		case r, ok := <-e.results:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, r)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
 
-// commit writes a batch, each organisation's in a transaction of its own.
-func (e *Engine) commit(batch []record) {
+// commit writes a batch, each organisation's in a transaction of its own, and gives what could not be written.
+func (e *Engine) commit(batch []record) (unwritten []record) {
 	by := map[id.Organisation][]record{}
 	for _, r := range batch {
 		if r.barrier == nil {
@@ -69,43 +111,48 @@ func (e *Engine) commit(batch []record) {
 	}
 	ctx := context.Background() // an outcome that happened is written, also while the engine stops
 	for org, records := range by {
-		if err := e.persist(ctx, org, records, commitTries); err != nil && len(records) > 1 {
-			for _, r := range records { // one of them may stand in the way of the others
-				e.lost(e.persist(ctx, org, []record{r}, 1), r)
-			}
-		} else {
-			e.lost(err, records[0])
-		}
-		for _, r := range records {
-			e.after(r)
-		}
+		unwritten = append(unwritten, e.persist(ctx, org, records)...)
 	}
 	for _, r := range batch {
 		if r.barrier != nil {
 			close(r.barrier)
 		}
 	}
+	return unwritten
 }
 
-func (e *Engine) persist(ctx context.Context, org id.Organisation, records []record, tries int) (err error) {
-	for try := range tries {
-		if err = e.write(ctx, org, records); err == nil {
-			return nil
+// persist writes records of an organisation, and gives those that it could not. When the database is there, one of them may stand in the
+// way of the others: each is tried alone.
+func (e *Engine) persist(ctx context.Context, org id.Organisation, records []record) (unwritten []record) {
+	err := e.write(ctx, org, records)
+	if err != nil && len(records) > 1 && !fault.Is(err, fault.Unavailable) {
+		for _, r := range records {
+			unwritten = append(unwritten, e.persist(ctx, org, []record{r})...)
 		}
-		time.Sleep(time.Duration(try+1) * 50 * time.Millisecond)
+		return unwritten
 	}
-	return err
-}
-
-func (e *Engine) lost(err error, r record) {
+	for _, r := range records {
+		switch {
+		case err == nil:
+			e.after(r)
+		case !r.take: // a row that only waits is found again in the table
+			unwritten = append(unwritten, r)
+		}
+	}
 	if err != nil {
-		slog.Error("delivery: an outcome cannot be written; its lease will run out", "organisation", r.row.org.String(), "message", r.row.message.String(), "error", err)
+		slog.Error("delivery: outcomes cannot be written yet", "organisation", org.String(), "messages", len(records), "first", records[0].row.message.String(), "error", err)
 	}
+	return unwritten
 }
 
 // after lets the dispatcher know of a row that waits again.
 func (e *Engine) after(r record) {
-	e.written.Add(1)
+	if !r.take {
+		e.open.done(r.row.lease, 1)
+	}
+	if r.back == "" {
+		e.written.Add(1)
+	}
 	if r.next.end == Deferred {
 		e.tell(hint{stream{r.row.lane, r.row.priority, r.row.org}, r.next.due})
 	}
@@ -166,6 +213,10 @@ func (e *Engine) write(ctx context.Context, org id.Organisation, records []recor
 // writeRow writes one row; false: its lease is another's by now.
 func (e *Engine) writeRow(ctx context.Context, tx *store.Tx, r *record) (bool, error) {
 	w, n := r.row, &r.next
+	if r.back != "" {
+		done, err := tx.Exec(ctx, r.back, store.Millis(n.due), tx.Organisation(), w.lease, store.Blobs([]id.Message{w.message}))
+		return done == 1, err
+	}
 	if r.take {
 		took, err := tx.Exec(ctx, sqlTake, w.lease, e.holder, tx.Organisation(), w.message)
 		if err != nil || took == 0 {

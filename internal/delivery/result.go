@@ -104,8 +104,15 @@ func (e *Engine) releaseAll(rows []*row, statement string, due time.Time) {
 			_, err := tx.Exec(ctx, statement, store.Millis(due), tx.Organisation(), lease, store.Blobs(messages(rows)))
 			return err
 		})
-		warn(ctx, "rows cannot be given back; their leases will run out", err)
-		if err == nil && statement == sqlRelease {
+		if err != nil {
+			warn(ctx, "rows cannot be given back yet", err)
+			for _, r := range rows {
+				e.results <- record{row: r, next: next{due: due}, back: statement, quiet: true}
+			}
+			continue
+		}
+		e.open.done(lease, len(rows))
+		if statement == sqlRelease {
 			for _, r := range rows {
 				e.tell(hint{stream{r.lane, r.priority, r.org}, due})
 			}

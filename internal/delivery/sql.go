@@ -79,6 +79,13 @@ WHERE organisation_id = ? AND state = 2 AND lease = ? AND message_id IN {{blobs}
 SELECT organisation_id, message_id, person_id, purpose, kind, priority, lane, expires_at, attempt, doubt, lease, intent_at, failure, reason FROM delivery
 WHERE state = 2 AND holder NOT IN (SELECT holder FROM delivery_holder WHERE organisation_id = ? AND until_at >= ?) LIMIT ?`
 
+	// Rows that this engine holds: by lease, and those of one lease.
+	sqlOwnLeases = `SELECT DISTINCT lease FROM delivery WHERE state = 2 AND holder = ?`
+
+	sqlOwnLease = `
+SELECT organisation_id, message_id, person_id, purpose, kind, priority, lane, expires_at, attempt, doubt, lease, intent_at, failure, reason FROM delivery
+WHERE state = 2 AND holder = ? AND lease = ?`
+
 	sqlHold = `
 INSERT INTO delivery_holder (organisation_id, holder, until_at) VALUES (?, ?, ?)
 ON CONFLICT (organisation_id, holder) DO UPDATE SET until_at = excluded.until_at`

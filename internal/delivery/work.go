@@ -244,7 +244,9 @@ func (e *Engine) intend(ctx context.Context, org id.Organisation, group []*job) 
 		}
 		tx.OnCommit(func() {
 			for i, j := range group {
-				j.intended, j.lost = !lost[i], lost[i]
+				if j.intended, j.lost = !lost[i], lost[i]; j.lost {
+					e.open.done(j.lease, 1)
+				}
 			}
 		})
 		return nil
