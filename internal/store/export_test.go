@@ -44,3 +44,6 @@ func InspectBytes(b []byte) error { return inspectExport(bytes.NewReader(b), &In
 
 // Skewed compares the clocks of this machine and of PostgreSQL's.
 var Skewed = skewed
+
+// Beat has a node beat now.
+func Beat(ctx context.Context, n *Node) error { return n.refresh(ctx) }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,7 +26,8 @@ const (
 	retryWait     = 5 * time.Millisecond
 	defaultPool   = 16
 	cancelWait    = 3 * time.Second
-	idleInTx      = "300000" // ms: a node that hangs inside a transaction must not hold its locks for ever
+	sessionName   = "carepost " // and the node's id: so others can end the sessions of a node that fell silent
+	idleInTx      = "300000"    // ms: a node that hangs inside a transaction must not hold its locks for ever
 	sqlServerInfo = `select current_setting('server_version_num')::bigint, (extract(epoch from clock_timestamp()) * 1000)::bigint`
 )
 
@@ -42,13 +44,14 @@ func (s *Store) openPostgreSQL(ctx context.Context, dsn string) error {
 	for name, value := range map[string]string{
 		"synchronous_commit":                  "on", // an act is acknowledged when it is on the disk, and on the standby where one is required
 		"idle_in_transaction_session_timeout": idleInTx,
-		"application_name":                    "carepost",
+		"application_name":                    sessionName + hex.EncodeToString(s.self[:]),
 		"timezone":                            "UTC",
 	} {
-		if _, set := params[name]; !set || name == "synchronous_commit" {
+		if _, set := params[name]; !set || name == "synchronous_commit" || name == "application_name" {
 			params[name] = value
 		}
 	}
+	cfg.ConnConfig.DialFunc = s.lines.dialer(cfg.ConnConfig.DialFunc)
 	// A caller that goes away ends its statement, not the connection; only a server that does not answer loses that too.
 	cfg.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelWait}
@@ -58,6 +61,11 @@ func (s *Store) openPostgreSQL(ctx context.Context, dsn string) error {
 		return fmt.Errorf("open PostgreSQL: %w", s.fault(err))
 	}
 	s.pool = pool
+	beats := cfg.Copy()
+	beats.MaxConns, beats.MinConns = 2, 0
+	if s.beats, err = pgxpool.NewWithConfig(ctx, beats); err != nil {
+		return fmt.Errorf("open PostgreSQL: %w", s.fault(err))
+	}
 	s.write = stdlib.OpenDBFromPool(pool)
 	s.read = s.write
 	if err := s.checkServer(ctx); err != nil {
@@ -73,6 +81,7 @@ func (s *Store) checkServer(ctx context.Context) error {
 		return fmt.Errorf("ask PostgreSQL for its version: %w", s.fault(err))
 	}
 	answered := time.Now()
+	s.clock.set(asked, time.UnixMilli(clock), answered)
 	if version < minPostgres {
 		return fault.New(fault.Invalid, "PostgreSQL %d is too old", version/10000).Hint("use PostgreSQL 15 or later")
 	}
@@ -105,16 +114,11 @@ func (s *Store) writePostgreSQL(ctx context.Context, scope id.Scope, fn func(ctx
 }
 
 func (s *Store) oncePostgreSQL(ctx context.Context, scope id.Scope, fn func(ctx context.Context, tx *Tx) error) error {
-	conn, err := s.write.Conn(ctx)
+	conn, inner, err := s.beginPostgreSQL(ctx)
 	if err != nil {
-		return fmt.Errorf("connect to write: %w", s.fault(err))
+		return err
 	}
 	defer conn.Close() //nolint:errcheck // gives the connection back to the pool
-	// COMMIT is not to be cut off by the caller's context: its answer would be lost.
-	inner, err := conn.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if err != nil {
-		return fmt.Errorf("begin to write: %w", s.fault(err))
-	}
 	finished := false
 	defer func() {
 		if !finished { // the closure ended its goroutine
@@ -134,6 +138,28 @@ func (s *Store) oncePostgreSQL(ctx context.Context, scope id.Scope, fn func(ctx 
 	}
 	tx.committed()
 	return nil
+}
+
+// beginPostgreSQL begins a transaction. A connection that stood idle may be dead without anyone having noticed: PostgreSQL was
+// restarted, or ended the sessions of a node that was silent. Nothing was done on it, so another one is tried, and all that stand idle
+// are dropped with it.
+func (s *Store) beginPostgreSQL(ctx context.Context) (*sql.Conn, *sql.Tx, error) {
+	for attempt := 0; ; attempt++ {
+		conn, err := s.write.Conn(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("connect to write: %w", s.fault(err))
+		}
+		// COMMIT is not to be cut off by the caller's context: its answer would be lost.
+		inner, err := conn.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+		if err == nil {
+			return conn, inner, nil
+		}
+		_ = conn.Close() // the pool drops what is broken
+		if attempt == 1 || ctx.Err() != nil {
+			return nil, nil, fmt.Errorf("begin to write: %w", s.fault(err))
+		}
+		s.pool.Reset()
+	}
 }
 
 // commitFault tells a refused commit from one whose answer was lost.

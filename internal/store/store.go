@@ -47,12 +47,20 @@ type Store struct {
 	writer *writer       // SQLite only
 	path   string        // SQLite only
 	pool   *pgxpool.Pool // PostgreSQL only
+	beats  *pgxpool.Pool // PostgreSQL only: of the node's own beats, which must not wait for work to give a connection back
+	lines  lines         // PostgreSQL only: all open connections
+	clock  serverClock   // PostgreSQL only
+	self   id.UUID       // this process among the nodes
 	lock   *os.File
 
-	mu     sync.Mutex
-	hooks  []hook
-	closed bool
-	active sync.WaitGroup // transactions at work; none is added once closed is set
+	mu   sync.Mutex
+	node *Node
+	// SQLite: who leads in this process, and the fences.
+	leading map[string]bool
+	fences  map[string]int64
+	hooks   []hook
+	closed  bool
+	active  sync.WaitGroup // transactions at work; none is added once closed is set
 
 	fail   sync.Once
 	failed chan struct{}
@@ -63,8 +71,12 @@ type hook func(ctx context.Context, tx *Tx) error
 
 // Open opens the database, brings its schema forward and, on SQLite, takes the data folder for this process alone.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{engine: SQLite, now: o.Now, failed: make(chan struct{})}
-	if s.now == nil {
+	s := &Store{engine: SQLite, now: o.Now, failed: make(chan struct{}), self: id.New[id.UUID]()}
+	switch {
+	case s.now != nil:
+	case o.DSN != "":
+		s.now = s.clock.now
+	default:
 		s.now = time.Now
 	}
 	if o.MaxBatch <= 0 {
@@ -135,14 +147,19 @@ func (s *Store) Close() error {
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
-	if s.pool != nil {
-		s.pool.Close()
+	for _, pool := range []*pgxpool.Pool{s.pool, s.beats} {
+		if pool != nil {
+			pool.Close()
+		}
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
 	return errors.Join(errs...)
 }
+
+// Now is the clock of Tx.Now. On PostgreSQL it follows the server's, so that the leases of several nodes are of one clock.
+func (s *Store) Now() time.Time { return s.now() }
 
 // Engine says which database this is.
 func (s *Store) Engine() Engine { return s.engine }
@@ -184,6 +201,10 @@ func (s *Store) Read(ctx context.Context, scope id.Scope, fn func(ctx context.Co
 		opts.Isolation = sql.LevelRepeatableRead
 	}
 	inner, err := s.read.BeginTx(ctx, opts)
+	if err != nil && s.engine == PostgreSQL && ctx.Err() == nil {
+		s.pool.Reset() // as in beginPostgreSQL
+		inner, err = s.read.BeginTx(ctx, opts)
+	}
 	if err != nil {
 		return fmt.Errorf("begin to read: %w", s.fault(err))
 	}
