@@ -50,13 +50,11 @@ func (r *Consents) proposeFact(ctx context.Context, tx *store.Tx, person id.Pers
 		return nil // neither yes nor no
 	}
 	evidence := Evidence{How: "source", Source: f.Source, At: f.Start.Time}
-	for _, p := range meaning(f) {
-		p.Key, p.Deny, p.Evidence = key, deny, evidence
-		if _, err := r.Propose(ctx, tx, person, p); err != nil {
-			return err
-		}
+	said := meaning(f)
+	for i := range said {
+		said[i].Deny, said[i].Evidence = deny, evidence
 	}
-	return nil
+	return r.propose(ctx, tx, person, key, said)
 }
 
 // meaning reads what a FHIR Consent is about: its purposes (v3 PurposeOfUse), else the words of its category, else marketing and

@@ -37,7 +37,7 @@ func (x Record) Said(today law.Date) []Said {
 		if !seen {
 			order = append(order, p)
 		}
-		if !seen || !acted(c).Before(acted(old)) {
+		if !seen || later(c, old) {
 			last[p] = c
 		}
 	}
@@ -64,14 +64,30 @@ func (x Record) Said(today law.Date) []Said {
 	return all
 }
 
+// later tells that c counts and not old: it was the later act, or of two at one time the refusal.
+func later(c, old Consent) bool {
+	if a, b := acted(c), acted(old); !a.Equal(b) {
+		return a.After(b)
+	}
+	return c.Refused || c.Status != InForce || !old.Refused && old.Status == InForce
+}
+
 var strictness = map[string]int{"given": 1, "expired": 2, "revoked": 3, "refused": 4}
 
-// acted gives the time of the last act on a row.
+// acted gives the time of the last act on a row: when the person acted, which a form says that is typed in later. What a feed refuses
+// counts from when it was heard, because its dates are often those of an older version.
 func acted(c Consent) time.Time {
-	if c.Ended.After(c.Made) {
-		return c.Ended
+	at := func(e Evidence, taken time.Time) time.Time {
+		if e.At.IsZero() || e.At.After(taken) || e.How == "source" && (c.Refused || !c.Ended.IsZero()) {
+			return taken
+		}
+		return e.At
 	}
-	return c.Made
+	made := at(c.Evidence, c.Made)
+	if ended := at(c.Ending, c.Ended); ended.After(made) {
+		return ended
+	}
+	return made
 }
 
 // project tells people's projection what counts of a record, for the rules of audiences.

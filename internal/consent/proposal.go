@@ -2,50 +2,86 @@ package consent
 
 import (
 	"context"
+	"slices"
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/people"
 	"github.com/carepost/carepost/internal/store"
 )
 
-// Propose takes what a source says of a person's consent. A deny applies at once, in this transaction; a permit is kept as a
-// proposal that a person must accept, because a code in a feed is no evidence of what somebody signed. The same record again changes
-// nothing; a permit after a deny lifts nothing.
-func (r *Consents) Propose(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) (id.Consent, error) {
-	if p.Key == "" {
-		return id.Consent{}, fault.New(fault.Invalid, "the source's key of the consent is missing").At("key")
-	}
-	if p.Channel == 0 && p.Topic == "" && p.Purpose == ledger.PurposeNone {
-		return id.Consent{}, fault.New(fault.Invalid, "the consent names no channel, topic or purpose").At("consent")
-	}
-	if err := firstOf(p.Evidence.check(), checkText(p.Topic, p.Key)); err != nil {
-		return id.Consent{}, err
+// propose takes all that a source says now under one key of its own. A deny applies at once, in this transaction; a permit is kept as
+// a proposal that a person must accept, because a code in a feed is no evidence of what somebody signed. The same record again changes
+// nothing; a permit after a deny lifts nothing; what the source no longer says and nobody accepted is rejected.
+func (r *Consents) propose(ctx context.Context, tx *store.Tx, person id.Person, key string, said []Proposal) error {
+	if key == "" {
+		return fault.New(fault.Invalid, "the source's key of the consent is missing").At("key")
 	}
 	own, err := r.of(ctx, tx, []id.Person{person})
 	if err != nil {
-		return id.Consent{}, err
+		return err
 	}
-	for _, old := range own[person].Proposals {
-		if old.Key == p.Key && old.Deny == p.Deny && old.Channel == p.Channel && old.Topic == p.Topic && old.Purpose == p.Purpose {
-			return old.ID, nil
+	before := own[person].Proposals
+	for _, old := range before {
+		if old.Key != key || old.Status != Proposed || slices.ContainsFunc(said, old.repeats) {
+			continue
 		}
-		if old.Key == p.Key && old.Status == Proposed {
-			how := Evidence{How: "source", Words: "the source says something else now", Source: p.Evidence.Source}
-			if err := r.Reject(ctx, tx, person, old.ID, how); err != nil {
-				return id.Consent{}, err
-			}
+		how := Evidence{How: "source", Words: "the source says something else now", Source: old.Evidence.Source}
+		if err := r.Reject(ctx, tx, person, old.ID, how); err != nil {
+			return err
 		}
 	}
-	row := id.New[id.Consent]()
+	for _, p := range said {
+		p.Key = key
+		if newest(before, p).repeats(p) {
+			continue
+		}
+		if err := r.take(ctx, tx, person, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newest gives the last thing that the source said under the key about the same matter, or nothing.
+func newest(before []Proposal, p Proposal) (last Proposal) {
+	for _, old := range before { // in the order of their making
+		if old.Key == p.Key && old.matter() == p.matter() {
+			last = old
+		}
+	}
+	return last
+}
+
+// repeats tells that another says the same of the same matter.
+func (p Proposal) repeats(o Proposal) bool {
+	return p.Key != "" && p.Deny == o.Deny && p.matter() == o.matter()
+}
+
+type matter struct {
+	channel people.Channel
+	topic   string
+	purpose ledger.Purpose
+}
+
+func (p Proposal) matter() matter { return matter{p.Channel, p.Topic, p.Purpose} }
+
+func (r *Consents) take(ctx context.Context, tx *store.Tx, person id.Person, p Proposal) error {
+	if p.matter() == (matter{}) {
+		return fault.New(fault.Invalid, "the consent names no channel, topic or purpose").At("consent")
+	}
+	if err := firstOf(p.Evidence.check(), checkText(p.Topic, p.Key)); err != nil {
+		return err
+	}
 	state, e := Proposed, entry{ledger.ActConsent, "proposal", "permit waits"}
 	if p.Deny {
 		state, e.state = InForce, "deny applies"
 		if err := r.deny(ctx, tx, person, p); err != nil {
-			return id.Consent{}, err
+			return err
 		}
 	}
-	return row, r.put(ctx, tx, person, row.UUID(), kindProposal, state, p.pack(tx.Now), e)
+	return r.put(ctx, tx, person, id.New[id.Consent]().UUID(), kindProposal, state, p.pack(tx.Now), e)
 }
 
 // deny applies what the source refuses: a refusal of channel and topic, a suppression of marketing or fundraising, else a restriction.

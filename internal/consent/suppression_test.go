@@ -2,7 +2,9 @@ package consent_test
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/carepost/carepost/internal/caretest"
 	"github.com/carepost/carepost/internal/consent"
@@ -131,6 +133,103 @@ func TestMerged(t *testing.T) {
 }
 
 // TestSources: a deny of a source applies at once; a permit waits for a person, and never becomes an authorization by itself.
+// A source that says no after a yes that staff accepted is obeyed again: the newest word under its key counts.
+func TestASourcesNoCountsAgain(t *testing.T) {
+	caretest.Databases(t, func(t *testing.T, st *store.Store) {
+		o := open(t, st)
+		p := o.person("p1", "ada@trusted.example")
+		say := func(provision string) {
+			o.write(func(ctx context.Context, tx *store.Tx) error {
+				return o.c.ProposeFacts(ctx, tx, []people.Proposal{{Person: p, Fact: people.Fact{
+					Kind: people.FactConsent, State: people.StateActive, Source: "ehr", Resource: "Consent/1",
+					Text: map[string]string{people.TextProvision: provision, people.TextLabel: "E-mail"},
+				}}})
+			})
+		}
+		say("deny")
+		say("permit")
+		proposals := o.of(p).Proposals
+		o.write(func(ctx context.Context, tx *store.Tx) error {
+			_, err := o.c.Accept(ctx, tx, p, proposals[len(proposals)-1].ID, form)
+			return err
+		})
+		if got := o.projected(p, "channel:email"); got != "given" {
+			t.Fatalf("after an accepted permit: %q", got)
+		}
+		say("deny")
+		if got := o.projected(p, "channel:email"); got != "refused" {
+			t.Errorf("after the second no: %q", got)
+		}
+		say("deny")
+		if n := len(o.of(p).Proposals); n != 3 {
+			t.Errorf("%d proposals; the same record again changes nothing", n)
+		}
+	})
+}
+
+// One record of a source may say several things; none of them rejects another.
+func TestAGeneralPermitWaitsWhole(t *testing.T) {
+	caretest.Databases(t, func(t *testing.T, st *store.Store) {
+		o := open(t, st)
+		p := o.person("p1", "ada@trusted.example")
+		say := func(text map[string]string) (waiting []ledger.Purpose) {
+			o.write(func(ctx context.Context, tx *store.Tx) error {
+				return o.c.ProposeFacts(ctx, tx, []people.Proposal{{Person: p, Fact: people.Fact{
+					Kind: people.FactConsent, State: people.StateActive, Source: "ehr", Resource: "Consent/1", Text: text,
+				}}})
+			})
+			for _, x := range o.of(p).Proposals {
+				if x.Status == consent.Proposed {
+					waiting = append(waiting, x.Purpose)
+				}
+			}
+			slices.Sort(waiting)
+			return waiting
+		}
+		for _, c := range []struct {
+			purposes string
+			want     []ledger.Purpose
+		}{
+			{"", []ledger.Purpose{ledger.PurposeFundraising, ledger.PurposeMarketing}},
+			{"", []ledger.Purpose{ledger.PurposeFundraising, ledger.PurposeMarketing}},
+			{"HMARKT,TREAT", []ledger.Purpose{ledger.PurposeTreatment, ledger.PurposeMarketing}},
+			{"TREAT", []ledger.Purpose{ledger.PurposeTreatment}},
+		} {
+			if got := say(map[string]string{people.TextProvision: "permit", people.TextPurpose: c.purposes}); !slices.Equal(got, c.want) {
+				t.Errorf("permit for %q: %v waits, want %v", c.purposes, got, c.want)
+			}
+		}
+	})
+}
+
+// A form that is typed in late counts from the day it was signed; at one moment the refusal counts.
+func TestTheLastActCounts(t *testing.T) {
+	day := func(d int) time.Time { return time.Now().AddDate(0, 0, d-100) }
+	for _, c := range []struct {
+		what string
+		said []consent.Consent // in the order of typing
+		want string
+	}{
+		{"a no by link, then an older yes on paper", []consent.Consent{{Refused: true, Evidence: consent.Evidence{How: "link", At: day(20)}}, {Evidence: consent.Evidence{How: "form", At: day(1)}}}, "refused"},
+		{"a no by link, then a newer yes on paper", []consent.Consent{{Refused: true, Evidence: consent.Evidence{How: "link", At: day(20)}}, {Evidence: consent.Evidence{How: "form", At: day(30)}}}, "given"},
+		{"both on one day", []consent.Consent{{Refused: true, Evidence: consent.Evidence{How: "form", At: day(20)}}, {Evidence: consent.Evidence{How: "form", At: day(20)}}}, "refused"},
+		{"a yes on paper, then a feed's no of an old date", []consent.Consent{{Evidence: consent.Evidence{How: "form", At: day(30)}}, {Refused: true, Evidence: consent.Evidence{How: "source", Source: "ehr", At: day(1)}}}, "refused"},
+	} {
+		o := open(t, caretest.Open(t))
+		p := o.person("p1", "ada@trusted.example")
+		for _, s := range c.said {
+			s.Channel = people.ChannelEmail
+			o.write(func(ctx context.Context, tx *store.Tx) error {
+				_, err := o.c.Answer(ctx, tx, p, s)
+				return err
+			})
+		}
+		if got := o.projected(p, "channel:email"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+	}
+}
+
 func TestSources(t *testing.T) {
 	caretest.Databases(t, func(t *testing.T, st *store.Store) {
 		o := open(t, st)
