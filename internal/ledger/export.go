@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -45,17 +46,45 @@ func (l *Ledger) export(ctx context.Context, org id.Organisation, w io.Writer, k
 	if err := l.Numbered(ctx, org); err != nil {
 		return err
 	}
-	c, signed, at, err := l.checkpoint(ctx, org)
+	s, err := l.signedNow(ctx, org)
 	if err != nil {
 		return err
 	}
-	x := exporter{l: l, org: org, out: tar.NewWriter(w), at: at, keyOf: keyOf}
-	if err := x.file(fileCheckpoint, signed); err != nil {
+	if err := l.addCosignatures(ctx, org, &s); err != nil {
+		return err
+	}
+	return l.exportAt(ctx, org, w, s, keyOf)
+}
+
+// ExportAt is Export of the tree as it was at a checkpoint of this ledger in its present epoch, which goes into the archive as it is
+// given: with the lines of the witnesses that Cosign got.
+func (l *Ledger) ExportAt(ctx context.Context, org id.Organisation, signed []byte, w io.Writer) error {
+	c, of, epoch, err := openCheckpoint(signed, l.signer.public())
+	if err != nil || of != org {
+		return fault.Wrap(fault.Invalid, err, "not a checkpoint of this tree").At("%s", org)
+	}
+	var h head
+	err = l.st.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) (err error) {
+		h, _, err = readHead(ctx, tx, org, selectHead)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if h.epoch != epoch || h.size < c.size {
+		return fault.New(fault.Conflict, "the tree is not the one of the checkpoint: it was restored").At("%s", org)
+	}
+	return l.exportAt(ctx, org, w, signedTree{checkpoint: c, epoch: epoch, signed: signed, at: store.Time(h.signedAt)}, nil)
+}
+
+func (l *Ledger) exportAt(ctx context.Context, org id.Organisation, w io.Writer, s signedTree, keyOf KeyOf) error {
+	x := exporter{l: l, org: org, out: tar.NewWriter(w), at: s.at, keyOf: keyOf}
+	if err := x.file(fileCheckpoint, s.signed); err != nil {
 		return err
 	}
 	// Entries and full tiles never change and partial ones only grow, so each file is read on its own: a slow reader holds no
 	// snapshot of the database open.
-	err = layout(c.size, func(it item) error {
+	err := layout(s.size, func(it item) error {
 		return l.st.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
 			if it.entries {
 				return x.entries(ctx, tx, it)
@@ -72,47 +101,85 @@ func (l *Ledger) export(ctx context.Context, org id.Organisation, w io.Writer, k
 	return nil
 }
 
-// checkpoint gives a signed checkpoint over the tree as it is now.
-func (l *Ledger) checkpoint(ctx context.Context, org id.Organisation) (c checkpoint, signed []byte, at time.Time, err error) {
+// signedTree is a tree's checkpoint with its signature.
+type signedTree struct {
+	checkpoint
+	epoch  int64
+	signed []byte
+	at     time.Time
+}
+
+// signedNow gives a signed checkpoint over the tree as it is now.
+func (l *Ledger) signedNow(ctx context.Context, org id.Organisation) (s signedTree, err error) {
 	if l.forked.Load() {
-		return c, nil, at, errForked() // never sign a second history
+		return s, errForked() // never sign a second history
 	}
 	var h head
-	err = l.st.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
+	err = l.st.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) (err error) {
 		h, _, err = readHead(ctx, tx, org, selectHead)
-		at = tx.Now
+		s.at = tx.Now
 		return err
 	})
 	if err != nil {
-		return c, nil, at, err
+		return s, err
 	}
-	c = checkpoint{origin: treeOrigin(l.signer.origin, org, h.epoch), size: h.size}
-	copy(c.root[:], h.root)
+	s.checkpoint, s.epoch = checkpoint{origin: treeOrigin(l.signer.origin, org, h.epoch), size: h.size}, h.epoch
+	copy(s.root[:], h.root)
 	if h.signedSize == h.size && len(h.signed) > 0 {
-		return c, h.signed, store.Time(h.signedAt), nil
+		s.signed = h.signed
+		return s, nil
 	}
 	if l.mark.ahead(h) {
 		l.forked.Store(true)
-		return c, nil, at, errForked()
+		return s, errForked()
 	}
-	if h.signed, err = l.signer.sign(c); err != nil {
-		return c, nil, at, fmt.Errorf("sign the ledger: %w", err)
+	if h.signed, err = l.signer.sign(s.checkpoint); err != nil {
+		return s, fmt.Errorf("sign the ledger: %w", err)
 	}
-	h.signedSize = h.size
+	s.signed, h.signedSize = h.signed, h.size
 	if h.size > 0 {
 		l.mark.note(h)
 	}
-	return c, h.signed, at, nil
+	return s, nil
+}
+
+// addCosignatures puts the lines of witnesses that have cosigned this very checkpoint under it.
+func (l *Ledger) addCosignatures(ctx context.Context, org id.Organisation, s *signedTree) error {
+	err := l.st.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
+		rows, err := tx.Query(ctx, selectCosignatures, org, s.epoch, s.size)
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
+		s.signed = bytes.Clone(s.signed)
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				return err
+			}
+			s.signed = append(s.signed, line...)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("read the witnesses' lines: %w", err)
+	}
+	return nil
 }
 
 // Checkpoint gives a signed checkpoint over all that was committed before the call: what an auditor keeps to hold against the next
-// export, and the receipt of an act that must be proven before it takes effect (emergency access, an export).
+// export, and the receipt of an act that must be proven before it takes effect (emergency access, an export). It carries the lines of
+// the witnesses that have cosigned it already; Cosign asks them.
 func (l *Ledger) Checkpoint(ctx context.Context, org id.Organisation) ([]byte, error) {
 	if err := l.Numbered(ctx, org); err != nil {
 		return nil, err
 	}
-	_, signed, _, err := l.checkpoint(ctx, org)
-	return signed, err
+	s, err := l.signedNow(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	err = l.addCosignatures(ctx, org, &s)
+	return s.signed, err
 }
 
 func (x *exporter) entries(ctx context.Context, tx *store.Tx, it item) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ type Ledger struct {
 	kick     chan struct{} // something waits for the sequencer
 	signed   atomic.Int64  // when this node last signed, PostgreSQL
 	followed atomic.Int64  // up to when the mark knows what other nodes signed
+	asked    []asked       // witnesses; set before anything runs
+	client   *http.Client
 
 	mu       sync.Mutex
 	appended map[id.Organisation]bool  // SQLite: trees that the running group may have appended to

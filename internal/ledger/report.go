@@ -23,6 +23,7 @@ type Report struct {
 	Restores     []Restore       `json:"restores,omitempty"`
 	Details      Details         `json:"details"`
 	KnownSize    int64           `json:"known_size,omitempty"` // of the known checkpoint, when one was given
+	Witnesses    []Cosignature   `json:"witnesses,omitempty"`  // of the witnesses asked for
 	Latest       string          `json:"latest"`               // NotProvenLatest, or what the known checkpoint proves
 }
 
@@ -71,6 +72,7 @@ const (
 	FlawFork      Flaw = "fork"      // the known checkpoint is of another history
 	FlawOlder     Flaw = "older"     // the export is older than the known checkpoint
 	FlawDetail    Flaw = "detail"    // an opened detail is not the one that its entry commits to
+	FlawWitness   Flaw = "witness"   // a witness that was asked for has not cosigned it
 	FlawRestore   Flaw = "restore"   // the epoch does not fit the restores that the entries admit
 )
 

@@ -63,34 +63,46 @@ func CreateSigner(path, origin string) error {
 // OpenSigner reads the key. The mark of what was signed is kept beside it, so that a restored data folder cannot bring an old
 // mark along.
 func OpenSigner(path string) (Signer, error) {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := readPrivate(path, "the ledger's key")
+	if fault.Is(err, fault.NotFound) {
 		return Signer{}, fault.New(fault.NotFound, "there is no ledger key").At("%s", path).Hint("carepost init makes one; after a loss, put back the copy")
 	}
 	if err != nil {
-		return Signer{}, fmt.Errorf("look at the ledger's key: %w", err)
+		return Signer{}, err
 	}
-	if !info.Mode().IsRegular() {
-		return Signer{}, fault.New(fault.Forbidden, "the ledger's key is not a plain file").At("%s", path).Hint("put the file itself there, not a link")
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return Signer{}, fault.New(fault.Forbidden, "others may read the ledger's key").At("%s", path).Hint("chmod 600 %s", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return Signer{}, fmt.Errorf("open the ledger's key: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only read
-	text, err := io.ReadAll(io.LimitReader(f, 4096))
-	if err != nil {
-		return Signer{}, fmt.Errorf("read the ledger's key: %w", err)
-	}
-	s, ok := parseSigner(strings.TrimSpace(string(text)))
+	s, ok := parseSigner(text)
 	if !ok {
 		return Signer{}, fault.New(fault.Invalid, "not a ledger key").At("%s", path).Hint("it is one line that begins with %s", signerHead)
 	}
 	s.mark = filepath.Join(filepath.Dir(path), "ledger.mark")
 	return s, nil
+}
+
+// readPrivate reads a key file of one line, and refuses one that others may read.
+func readPrivate(path, what string) (string, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fault.New(fault.NotFound, "%s is not there", what).At("%s", path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("look at %s: %w", what, err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", fault.New(fault.Forbidden, "%s is not a plain file", what).At("%s", path).Hint("put the file itself there, not a link")
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fault.New(fault.Forbidden, "others may read %s", what).At("%s", path).Hint("chmod 600 %s", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("open %s: %w", what, err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(f, 4096))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", what, err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // parseSigner reads a signed-note private key: PRIVATE+KEY+name+hash+base64(type, seed).

@@ -86,6 +86,21 @@ FROM once`
 OR EXISTS (SELECT 1 FROM change_pending WHERE organisation_id = ?::bigint AND id <= ?::bytea)`
 )
 
+// Witnesses.
+const (
+	selectCosigned = `SELECT size, cosigned_at FROM ledger_cosign
+WHERE organisation_id = ? AND epoch = ? AND witness = ? ORDER BY size DESC LIMIT 1`
+
+	selectCosignatures = `SELECT line FROM ledger_cosign WHERE organisation_id = ? AND epoch = ? AND size = ? ORDER BY witness`
+
+	upsertCosignature = `INSERT INTO ledger_cosign (organisation_id, epoch, size, witness, line, cosigned_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (organisation_id, epoch, size, witness) DO UPDATE SET line = excluded.line, cosigned_at = excluded.cosigned_at`
+
+	// Of each day the last one of a witness stays.
+	deleteCosignatures = `DELETE FROM ledger_cosign
+WHERE organisation_id = ? AND epoch = ? AND witness = ? AND size < ? AND cosigned_at >= ?`
+)
+
 // Asking.
 const (
 	selectChanges = `SELECT seq, person_id FROM change WHERE organisation_id = ? AND seq > ? ORDER BY seq LIMIT ?`

@@ -4,10 +4,12 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 )
 
@@ -21,15 +23,25 @@ const (
 
 // Verify checks an export against the installation's public key, with nothing else at hand: the signature, every entry's hash,
 // every tile, the root, the opened details. With a known checkpoint (one that an auditor kept, or a witness signed) it proves as
-// well that the history known then is the beginning of this one. It holds one tile per level in memory, whatever the size.
+// well that the history known then is the beginning of this one. Each witness whose public key is given must have cosigned the
+// checkpoint, or the known one. It holds one tile per level in memory, whatever the size.
 //
 // A flaw is a *FlawError; the report then says what was read before it.
-func Verify(r io.Reader, publicKeyText string, known []byte) (Report, error) {
+func Verify(r io.Reader, publicKeyText string, known []byte, witnesses ...string) (Report, error) {
 	pub, err := parsePublicKey(publicKeyText)
 	if err != nil {
 		return Report{}, err
 	}
-	v := verifier{archive: archive{tar: tar.NewReader(r)}, report: Report{Acts: map[Act]int64{}, Latest: NotProvenLatest}}
+	keys := make([]witnessKey, len(witnesses))
+	for i, text := range witnesses {
+		if keys[i], err = parseWitnessKey(text); err != nil {
+			return Report{}, err
+		}
+		if slices.ContainsFunc(keys[:i], func(k witnessKey) bool { return k.name == keys[i].name }) {
+			return Report{}, fault.New(fault.Invalid, "two keys are given for the witness %s", keys[i].name)
+		}
+	}
+	v := verifier{witnesses: keys, archive: archive{tar: tar.NewReader(r)}, report: Report{Acts: map[Act]int64{}, Latest: NotProvenLatest}}
 	if err := v.readCheckpoint(pub); err != nil {
 		return v.report, err
 	}
@@ -42,16 +54,17 @@ func Verify(r io.Reader, publicKeyText string, known []byte) (Report, error) {
 }
 
 type verifier struct {
-	archive archive
-	report  Report
-	head    checkpoint
-	org     id.Organisation
-	known   *checkpoint
-	tree    tree
-	latest  time.Time // of the entries so far
-	leaves  []Leaf    // of the bundle just read
-	hashes  []byte    // of its entries
-	full    []tile    // filled by the bundle, not yet compared
+	witnesses []witnessKey // that must have cosigned
+	archive   archive
+	report    Report
+	head      checkpoint
+	org       id.Organisation
+	known     *checkpoint
+	tree      tree
+	latest    time.Time // of the entries so far
+	leaves    []Leaf    // of the bundle just read
+	hashes    []byte    // of its entries
+	full      []tile    // filled by the bundle, not yet compared
 }
 
 func (v *verifier) readCheckpoint(pub publicKey) error {
@@ -66,6 +79,7 @@ func (v *verifier) readCheckpoint(pub publicKey) error {
 	v.head, v.org = head, org
 	v.report.Origin, v.report.Organisation, v.report.Epoch = head.origin, org, epoch
 	v.report.Entries, v.report.Root = head.size, head.root.String()
+	v.cosignatures(msg, head.size)
 	return nil
 }
 
@@ -85,6 +99,29 @@ func (v *verifier) readKnown(pub publicKey, msg []byte) error {
 		return flawf(FlawOlder, v.head.size, fileCheckpoint, "the export ends at %d entries, the known checkpoint counts %d", v.head.size, known.size)
 	}
 	v.known, v.report.KnownSize = &known, known.size
+	v.cosignatures(msg, known.size)
+	return nil
+}
+
+// cosignatures notes which of the witnesses have cosigned a checkpoint. Of two cosignatures of one the first counts: the export's own.
+func (v *verifier) cosignatures(msg []byte, size int64) {
+	for _, k := range v.witnesses {
+		if slices.ContainsFunc(v.report.Witnesses, func(c Cosignature) bool { return c.Witness == k.name }) {
+			continue
+		}
+		if _, at, ok := openCosignature(msg, k); ok {
+			v.report.Witnesses = append(v.report.Witnesses, Cosignature{Witness: k.name, Size: size, Time: at})
+		}
+	}
+}
+
+// compareWitnesses sees that every witness has cosigned what was proven to be this history, or its beginning.
+func (v *verifier) compareWitnesses() error {
+	for _, k := range v.witnesses {
+		if !slices.ContainsFunc(v.report.Witnesses, func(c Cosignature) bool { return c.Witness == k.name }) {
+			return flawf(FlawWitness, -1, fileCheckpoint, "the witness %s has not cosigned it", k.name)
+		}
+	}
 	return nil
 }
 
@@ -115,7 +152,10 @@ func (v *verifier) readTree() error {
 	if root := v.tree.root(); root != v.head.root {
 		return flawf(FlawRoot, -1, fileCheckpoint, "the entries give the root %s, the checkpoint was signed over %s", root, v.head.root)
 	}
-	return v.compareEpoch()
+	if err := v.compareEpoch(); err != nil {
+		return err
+	}
+	return v.compareWitnesses()
 }
 
 // readEntries reads a bundle of entries and hashes it. What it says is believed only when its tile has been compared.
