@@ -50,6 +50,8 @@ type commands struct {
 	Ledger   ledgerCommand   `cmd:"" help:"Export, verify and reopen the ledger."`
 	Bench    benchCommand    `cmd:"" help:"Measure this machine with this program; figures, never a test."`
 	Child    childCommand    `cmd:"" name:"demo-serve" hidden:"" help:"The server of the demo."`
+
+	Receive benchReceiveCommand `cmd:"" name:"bench-receive" hidden:"" help:"The receiving process of bench send."`
 }
 
 // env is what a command runs with.

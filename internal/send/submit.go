@@ -246,8 +246,17 @@ func (s *Sends) submitOne(ctx context.Context, tx *store.Tx, sid id.Send, r Requ
 
 func (s *Sends) enqueue(ctx context.Context, tx *store.Tx, r Request, m id.Message, p id.Person, to people.ContactPoint) error {
 	return s.queue(ctx, tx, delivery.Row{
-		Message: m, Person: p, Purpose: r.Purpose, Domain: domainOf(to.Normal), Kind: kindOf(r), Size: typicalSize, Expires: r.Expires,
+		Message: m, Person: p, Purpose: r.Purpose, Domain: domainOf(to.Normal), Kind: kindOf(r), Priority: priorityOf(r), Size: typicalSize, Expires: r.Expires,
 	})
+}
+
+// priorityOf gives the priority in a lane: service messages, and one urgent message by itself, go before all that is on its way to
+// many; 0 is the kind's own.
+func priorityOf(r Request) delivery.Priority {
+	if r.Purpose == ledger.PurposeService || r.Urgent && !r.Bulk {
+		return delivery.PriorityCode
+	}
+	return 0
 }
 
 // kindOf gives the kind of delivery: what is doubtful is sent again for care and never for marketing.
