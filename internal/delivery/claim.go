@@ -179,7 +179,7 @@ func (w *worker) settle(ctx context.Context, items []Item, by map[id.Message]*jo
 				continue
 			}
 			slog.Error("delivery: a message was prepared for another domain than it was queued for", "message", j.message.String())
-			n = w.e.s.again(j.row, now, 0, reasonPrepare)
+			n = w.e.s.again(j.row, now, 0, ReasonPrepare)
 			w.e.finish(record{row: j.row, next: n})
 		case Hold:
 			n.end = Held
@@ -197,8 +197,8 @@ func (w *worker) settle(ctx context.Context, items []Item, by map[id.Message]*jo
 				w.e.release(j.row, sqlRelease, now)
 				continue
 			}
-			n = w.e.s.again(j.row, now, 0, reasonPrepare)
-			n.verdict = bounce.Verdict{Class: bounce.Other, Rule: reasonPrepare}
+			n = w.e.s.again(j.row, now, 0, ReasonPrepare)
+			n.verdict = bounce.Verdict{Class: bounce.Other, Rule: ReasonPrepare}
 			w.e.finish(record{row: j.row, next: n})
 		}
 	}

@@ -9,13 +9,14 @@ import (
 	"github.com/carepost/carepost/internal/tlspolicy"
 )
 
-// Reasons that a row keeps while it waits, since they say how it ends when its time is over.
+// Reasons of the queue's own in an Outcome; any other is Prepare's. A row keeps them while it waits, since they say how it ends when its time
+// is over.
 const (
-	reasonPolicy  = "policy"  // a TLS policy of the domain or the operator is not met
-	reasonOurs    = "ours"    // refused for something of ours that a person must mend: reputation, DNS, authentication
-	reasonProof   = "proof"   // decided anew, and again for a proof that is not there
-	reasonPrepare = "prepare" // could not be prepared
-	reasonTime    = "time"    // its time was over
+	ReasonPolicy  = "policy"  // a TLS policy of the domain or the operator is not met
+	ReasonOurs    = "ours"    // refused for something of ours that a person must mend: reputation, DNS, authentication
+	ReasonProof   = "proof"   // decided anew, and again for a proof that is not there
+	ReasonPrepare = "prepare" // could not be prepared
+	ReasonTime    = "time"    // its time was over
 )
 
 // next is what follows for a row, with End Deferred the time of its next attempt.
@@ -79,9 +80,9 @@ func (s Schedule) refused(r *row, v bounce.Verdict, now time.Time) next {
 		return s.again(r, now, wait, "")
 	case bounce.Hold:
 		if r.kind == Marketing {
-			return next{end: Bounced, attempt: r.attempt + 1, doubt: r.doubt, reason: reasonOurs, slow: true}
+			return next{end: Bounced, attempt: r.attempt + 1, doubt: r.doubt, reason: ReasonOurs, slow: true}
 		}
-		n := s.again(r, now, 0, reasonOurs) // somebody may mend it in time; when not, it is held
+		n := s.again(r, now, 0, ReasonOurs) // somebody may mend it in time; when not, it is held
 		n.slow = true
 		return n
 	case bounce.GiveUp:
@@ -91,7 +92,7 @@ func (s Schedule) refused(r *row, v bounce.Verdict, now time.Time) next {
 
 // unmet: a policy of the domain or the operator is not met. Neither message nor notice goes; after a while a person is asked.
 func (s Schedule) unmet(r *row, f tlspolicy.Failure, now time.Time) next {
-	n := s.again(r, now, 0, reasonPolicy)
+	n := s.again(r, now, 0, ReasonPolicy)
 	n.verdict = bounce.Verdict{Class: bounce.TLS, Scope: bounce.ScopeDomain, Rule: string(f)}
 	if n.attempt >= s.Policy {
 		n.end = Held
@@ -108,7 +109,7 @@ func (s Schedule) redecide(r *row, f tlspolicy.Failure, now time.Time) next {
 	n := next{due: now, attempt: r.attempt, doubt: r.doubt, failure: f}
 	n.verdict = bounce.Verdict{Class: bounce.TLS, Scope: bounce.ScopeDomain, Rule: string(f)}
 	if r.failure != tlspolicy.FailureNone {
-		n.end, n.reason, n.attempt = Held, reasonProof, r.attempt+1
+		n.end, n.reason, n.attempt = Held, ReasonProof, r.attempt+1
 	}
 	return n
 }
@@ -116,8 +117,8 @@ func (s Schedule) redecide(r *row, f tlspolicy.Failure, now time.Time) next {
 // overdue ends a row whose time is over. What failed for a reason that a person can mend is held; the rest is expired, which says
 // nothing about the address.
 func overdue(r *row) next {
-	n := next{end: Expired, attempt: r.attempt, doubt: r.doubt, reason: reasonTime}
-	if r.kind != Marketing && r.kind != Code && (r.reason == reasonPolicy || r.reason == reasonOurs || r.reason == reasonPrepare) {
+	n := next{end: Expired, attempt: r.attempt, doubt: r.doubt, reason: ReasonTime}
+	if r.kind != Marketing && r.kind != Code && (r.reason == ReasonPolicy || r.reason == ReasonOurs || r.reason == ReasonPrepare) {
 		n.end, n.reason = Held, r.reason
 	}
 	return n

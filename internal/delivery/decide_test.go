@@ -68,8 +68,8 @@ func TestAfter(t *testing.T) {
 		{"retry", Care, reply(smtpclient.Temporary, smtpclient.StageRcpt, 450), bounce.Verdict{Action: bounce.Retry}, Deferred, true, 0, 4 * time.Minute, "", false},
 		{"retry, not before an hour", Care, reply(smtpclient.Temporary, smtpclient.StageRcpt, 450), bounce.Verdict{Action: bounce.Retry, Wait: time.Hour}, Deferred, true, 0, time.Hour, "", false},
 		{"give up", Care, reply(smtpclient.Permanent, smtpclient.StageRcpt, 550), bounce.Verdict{Action: bounce.GiveUp}, Bounced, true, 0, 0, "", false},
-		{"ours to mend, care", Care, reply(smtpclient.Permanent, smtpclient.StageDot, 550), bounce.Verdict{Action: bounce.Hold}, Deferred, true, 0, 4 * time.Minute, reasonOurs, false},
-		{"ours to mend, marketing", Marketing, reply(smtpclient.Permanent, smtpclient.StageDot, 550), bounce.Verdict{Action: bounce.Hold}, Bounced, true, 0, 0, reasonOurs, false},
+		{"ours to mend, care", Care, reply(smtpclient.Permanent, smtpclient.StageDot, 550), bounce.Verdict{Action: bounce.Hold}, Deferred, true, 0, 4 * time.Minute, ReasonOurs, false},
+		{"ours to mend, marketing", Marketing, reply(smtpclient.Permanent, smtpclient.StageDot, 550), bounce.Verdict{Action: bounce.Hold}, Bounced, true, 0, 0, ReasonOurs, false},
 		{"lost before the dot", Care, smtpclient.Result{Class: smtpclient.Temporary, Reply: smtpclient.Reply{Stage: smtpclient.StageData}}, bounce.Verdict{}, Deferred, true, 0, 4 * time.Minute, "", false},
 		{"in doubt, care", Care, smtpclient.Result{Class: smtpclient.InDoubt}, bounce.Verdict{}, Deferred, true, 0, 4 * time.Minute, "", true},
 		{"in doubt, code", Code, smtpclient.Result{Class: smtpclient.InDoubt}, bounce.Verdict{}, Deferred, true, 0, time.Second, "", true},
@@ -111,7 +111,7 @@ func TestUnmetPolicyIsHeldAfterAWhile(t *testing.T) {
 	r := &row{message: message, kind: Care}
 	for want := 1; want <= 3; want++ {
 		n := s.unmet(r, tlspolicy.FailureExpired, nov)
-		if n.attempt != want || (n.end == Held) != (want == 3) || n.reason != reasonPolicy {
+		if n.attempt != want || (n.end == Held) != (want == 3) || n.reason != ReasonPolicy {
 			t.Errorf("%d: %+v", want, n)
 		}
 		r.attempt = n.attempt
@@ -136,11 +136,11 @@ func TestOverdue(t *testing.T) {
 		want   End
 	}{
 		{Care, "", Expired},
-		{Care, reasonPolicy, Held},
-		{Care, reasonOurs, Held},
-		{Service, reasonPrepare, Held},
-		{Marketing, reasonOurs, Expired},
-		{Code, reasonPolicy, Expired},
+		{Care, ReasonPolicy, Held},
+		{Care, ReasonOurs, Held},
+		{Service, ReasonPrepare, Held},
+		{Marketing, ReasonOurs, Expired},
+		{Code, ReasonPolicy, Expired},
 	} {
 		if n := overdue(&row{kind: c.kind, reason: c.reason}); n.end != c.want || n.suppress {
 			t.Errorf("%s %q: %+v", c.kind, c.reason, n)

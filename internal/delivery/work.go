@@ -187,7 +187,7 @@ func (w *worker) sign(ctx context.Context, j *job) bool {
 	}
 	if err != nil {
 		warn(ctx, "a message cannot be signed", fmt.Errorf("message %s: %w", j.message, err))
-		w.e.finish(record{row: j.row, next: w.e.s.again(j.row, now, 0, reasonPrepare)})
+		w.e.finish(record{row: j.row, next: w.e.s.again(j.row, now, 0, ReasonPrepare)})
 		return false
 	}
 	j.mail = &smtpclient.Message{From: j.prepared.From, To: j.prepared.To, Data: data}

@@ -404,7 +404,15 @@ var protectionCases = []decideCase{
 		before(gate.MeansTLS, false)(f)
 	}, gate.MeansPickup, why(gate.NeverWeaker, gate.PlainYields, gate.UsesPickup)},
 	{"a hold that was settled is decided afresh", care, before(gate.MeansHeld, false), gate.MeansTLS, nil},
+	{"what receivers refuse for the organisation's sake waits", care, ended(gate.CarriageRefuses), gate.MeansHeld, why(gate.CarriedRefused)},
+	{"a proof that was missing twice waits", care, ended(gate.CarriageProof), gate.MeansHeld, why(gate.CarriedUnproven)},
+	{"what could not be made ready waits", newsletter, ended(gate.CarriageUnready), gate.MeansHeld, why(gate.CarriedUnready)},
+	{"what never left in its time was not sent by any means", newsletter, ended(gate.CarriageTime), gate.MeansHeld, why(gate.CarriedLate)},
+	{"nor what had no receiver", care, ended(gate.CarriageNowhere), gate.MeansHeld, why(gate.CarriedNowhere)},
+	{"nor what a restored database does not know of", newsletter, ended(gate.CarriageDoubt), gate.MeansHeld, why(gate.CarriedDoubtful)},
 }
+
+func ended(how gate.Carriage) func(f *gate.Facts) { return func(f *gate.Facts) { f.Carriage = how } }
 
 func plain(change func(p *gate.PlainRequest)) func(f *gate.Facts) {
 	return func(f *gate.Facts) {

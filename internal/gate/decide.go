@@ -29,7 +29,7 @@ var steps = []func(f *Facts, v *verdict){
 	authorization, optOuts, consents, // 3 and 4
 	restrictions, confidential, sensitive, carrier, material, // 5 to 9
 	hours, counts, // 10
-	demand, lint, before, // 11 to 13
+	demand, lint, before, carriage, // 11 to 13, and 19
 	choose, // 14 to 17
 }
 
@@ -210,8 +210,27 @@ func found(f *Facts, v *verdict) {
 	private(f, v)
 }
 
+var carried = map[Carriage]Code{
+	CarriageRefuses: CarriedRefused, CarriageProof: CarriedUnproven, CarriageTime: CarriedLate, CarriageNowhere: CarriedNowhere, CarriageDoubt: CarriedDoubtful,
+}
+
+// carriage: what its queue ended is not decided as if it were about to leave.
+func carriage(f *Facts, v *verdict) {
+	if f.Carriage == CarriageNone {
+		return
+	}
+	code, known := carried[f.Carriage]
+	if !known {
+		code = CarriedUnready
+	}
+	v.say(code, "")
+}
+
 // choose: of what is still allowed, first what the person asked for, then what the person can open, then what can be proven.
 func choose(f *Facts, v *verdict) {
+	if f.Carriage != CarriageNone {
+		return // nothing is about to leave
+	}
 	if !v.d.PHI && v.allowed.has(MeansPlain) {
 		v.pick(MeansPlain, NothingToProtect, "")
 	} else {

@@ -171,7 +171,8 @@ func TestUnknownValues(t *testing.T) {
 		"payer": func(f *gate.Facts) { f.Message.Payer.Who = 99 }, "holder": func(f *gate.Facts) { f.Recipient.Holder = 99 },
 		"demand": func(f *gate.Facts) { f.Message.Demand = "carrier pigeon" }, "a demand for plain": func(f *gate.Facts) { f.Message.Demand = gate.MeansPlain },
 		"effect": found(99), "opt-out": covers(99, ""), "means": confide(gate.Confidential{Means: "plain"}),
-		"nothing": func(f *gate.Facts) { *f = gate.Facts{Now: noon} },
+		"carriage": func(f *gate.Facts) { f.Carriage = "flood" },
+		"nothing":  func(f *gate.Facts) { *f = gate.Facts{Now: noon} },
 	} {
 		f := care()
 		change(&f)

@@ -31,6 +31,7 @@ type Facts struct {
 	Carrier        Carrier
 	Policy         Policy
 	Contacts       Contacts
+	Carriage       Carriage  // how its queue ended it, when that was not by this decision
 	Previous       *Decision // the decision that this one replaces; never weakened
 }
 
@@ -62,6 +63,20 @@ type Message struct {
 	Demand           Means // what the sender demands: tls, pickup, pgp, smime; empty leaves it to the gate
 	Findings         []Finding
 }
+
+// Carriage is why a message's queue ended it before it left, or before anybody knew that it had. A message about to leave has none.
+type Carriage string
+
+// The words of carriage. A word that is not among them holds as CarriageUnready does.
+const (
+	CarriageNone    Carriage = ""
+	CarriageRefuses Carriage = "refuses" // receivers refuse it for something of the organisation's
+	CarriageProof   Carriage = "proof"   // decided anew for want of a proof, and the new proof was missing as well
+	CarriageUnready Carriage = "unready" // it could not be made ready
+	CarriageTime    Carriage = "time"    // its time was over
+	CarriageNowhere Carriage = "nowhere" // its domain takes no mail
+	CarriageDoubt   Carriage = "doubt"   // a restored database does not know whether it left
+)
 
 // Class is the CAN-SPAM class of a mail: 15 USC 7702(2), (17).
 type Class = organisation.Class

@@ -34,6 +34,7 @@ const (
 	StageTLS           Stage = 16
 	StagePickup        Stage = 17
 	StageDestination   Stage = 18 // exports and feeds
+	StageCarriage      Stage = 19 // what the queue found
 )
 
 var stageNames = map[Stage]string{
@@ -42,7 +43,7 @@ var stageNames = map[Stage]string{
 	StageSensitive: "law: sensitive class", StageAgreement: "law: agreement of the carrier", StageMaterial: "law: approval of the text",
 	StageLimits: "law: contact limits", StageDemand: "the sender's demand", StageLint: "content lint",
 	StageBefore: "the decision before", StagePlainRequest: "plain mail asked for after a warning", StageKeys: "the recipient's keys", StageTLS: "proven TLS",
-	StagePickup: "pickup", StageDestination: "exports and feeds",
+	StagePickup: "pickup", StageDestination: "exports and feeds", StageCarriage: "the queue",
 }
 
 // String names the stage.

@@ -153,6 +153,13 @@ const (
 	AssociateCovered   Code = "associate_covered"
 	FieldsDropped      Code = "fields_dropped"
 	NothingNeeded      Code = "nothing_needed"
+
+	CarriedRefused  Code = "carriage_refuses_us"
+	CarriedUnproven Code = "carriage_proof_missing"
+	CarriedUnready  Code = "carriage_not_ready"
+	CarriedLate     Code = "carriage_time_over"
+	CarriedNowhere  Code = "carriage_no_receiver"
+	CarriedDoubtful Code = "carriage_in_doubt"
 )
 
 // reasonTable says of each code its stage, its weight, its rule and its text, in the order of the stages.
@@ -291,4 +298,10 @@ var reasonTable = []About{
 	{AssociateCovered, StageDestination, Notes, "45 CFR 164.502(e), 164.504(e)", "an agreement covers the service that receives it"},
 	{FieldsDropped, StageDestination, Notes, "45 CFR 164.502(b), 164.514(d)", "fields that the purpose does not need stay here"},
 	{NothingNeeded, StageDestination, Refuses, "45 CFR 164.502(b)", "no field is needed for the purpose"},
+	{CarriedRefused, StageCarriage, Holds, "RFC 5321 4.2.1", "receivers refuse the organisation's mail until its reputation, DNS or authentication is mended"},
+	{CarriedUnproven, StageCarriage, Holds, "45 CFR 164.312(e)(1)", "it was decided anew for want of a proof, and the new proof was missing as well"},
+	{CarriedUnready, StageCarriage, Holds, "Carepost policy", "it could not be made ready to leave"},
+	{CarriedLate, StageCarriage, Holds, "RFC 5321 4.5.4.1", "its time was over before it could leave; nothing went"},
+	{CarriedNowhere, StageCarriage, Holds, "RFC 5321 5.1; RFC 7505", "its domain takes no mail; nothing went"},
+	{CarriedDoubtful, StageCarriage, Holds, "RFC 1047", "the database was restored and does not know whether it left"},
 }

@@ -55,8 +55,32 @@ func (s *Sends) outcome(ctx context.Context, tx *store.Tx, o delivery.Outcome) e
 	return s.happened(ctx, tx, o)
 }
 
-// undecided has the gate decide on a message that ended before it was ever prepared, because there was no way to the domain, or the domain
-// breaks the policy that it enforces itself: no message ends without a decision that says why.
+// carriage says in the gate's words how the queue ended a message that Prepare did not end.
+func carriage(o delivery.Outcome) gate.Carriage {
+	switch o.End {
+	case delivery.Held:
+		switch o.Reason {
+		case delivery.ReasonPolicy: // the gate's own reason says it
+			return gate.CarriageNone
+		case delivery.ReasonOurs:
+			return gate.CarriageRefuses
+		case delivery.ReasonProof:
+			return gate.CarriageProof
+		}
+		return gate.CarriageUnready
+	case delivery.Expired:
+		return gate.CarriageTime
+	case delivery.Bounced:
+		return gate.CarriageNowhere
+	case delivery.InDoubt:
+		return gate.CarriageDoubt
+	case delivery.Deferred, delivery.Accepted, delivery.Cancelled, delivery.Refused:
+	}
+	return gate.CarriageUnready
+}
+
+// undecided has the gate decide on a message that ended before it was ever prepared, and on one that its queue holds for what it found
+// since: no message ends without a decision that says why.
 func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome) (gate.Means, error) {
 	msg, err := s.Message(ctx, tx, o.Message)
 	if gone(err) {
@@ -65,8 +89,7 @@ func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome)
 	if err != nil {
 		return "", err
 	}
-	broken := o.End == delivery.Held && msg.Means != gate.MeansHeld
-	if msg.Means != "" && !broken {
+	if msg.Means != "" && (o.End != delivery.Held || msg.Means == gate.MeansHeld) {
 		return msg.Means, nil
 	}
 	p, err := s.people.Get(ctx, tx, msg.Person)
@@ -84,10 +107,14 @@ func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome)
 		return "", err
 	}
 	d, err := s.draft(ctx, tx, msg.Send, p, o.Message, given)
+	if gone(err) {
+		return msg.Means, nil
+	}
 	if err != nil {
 		return "", err
 	}
-	if broken {
+	d.end = o.End
+	if d.carriage = carriage(o); d.carriage == gate.CarriageNone {
 		d.item.Way = tlspolicy.Resolution{Domain: domainOf(d.to.Normal), Status: tlspolicy.Broken}
 	}
 	if err := s.decide(ctx, tx, d); err != nil {

@@ -108,6 +108,44 @@ func TestABrokenPolicyHolds(t *testing.T) {
 	})
 }
 
+// Every end that the queue comes to by itself has a decision that says just that: not a broken policy, and no means by which nothing went.
+func TestTheQueuesEndsAreDecidedAsWhatTheyAre(t *testing.T) {
+	both(t, func(t *testing.T, c *clinic) {
+		for _, x := range []struct {
+			end      delivery.End
+			reason   string
+			prepared bool
+			code     gate.Code
+			state    send.State
+			act      ledger.Act
+		}{
+			{delivery.Held, delivery.ReasonPolicy, true, gate.TLSPolicyBroken, send.Held, ledger.ActHold},
+			{delivery.Held, delivery.ReasonOurs, true, gate.CarriedRefused, send.Held, ledger.ActHold},
+			{delivery.Held, delivery.ReasonProof, true, gate.CarriedUnproven, send.Held, ledger.ActHold},
+			{delivery.Held, delivery.ReasonPrepare, false, gate.CarriedUnready, send.Held, ledger.ActHold},
+			{delivery.Held, "of a later version", true, gate.CarriedUnready, send.Held, ledger.ActHold},
+			{delivery.Expired, delivery.ReasonTime, false, gate.CarriedLate, send.Expired, ledger.ActDecision},
+			{delivery.Bounced, "nxdomain", false, gate.CarriedNowhere, send.Bounced, ledger.ActDecision},
+			{delivery.InDoubt, "", false, gate.CarriedDoubtful, send.InDoubt, ledger.ActDecision},
+		} {
+			p := c.patient("z"+x.end.String()+x.reason, "a@trusted.example")
+			_, taken := c.hand(c.careRequest(), p)
+			if x.prepared {
+				c.prepare(item(taken[0], p))
+			}
+			before := c.acts(p)
+			c.tell(delivery.Outcome{Message: taken[0], Person: p.ID, End: x.end, Reason: x.reason, Attempt: 2})
+			msg := c.message(taken[0])
+			if msg.State != x.state || msg.Means != gate.MeansHeld || !has(msg, x.code) || x.code != gate.TLSPolicyBroken && (has(msg, gate.TLSPolicyBroken) || has(msg, gate.UsesPickup)) {
+				t.Errorf("%s %s: %+v", x.end, x.reason, msg)
+			}
+			if after := c.acts(p); after[x.act] != before[x.act]+1 {
+				t.Errorf("%s %s: entries %v, then %v", x.end, x.reason, before, after)
+			}
+		}
+	})
+}
+
 // done ends the queue's row as held, as the engine would have.
 func (c *clinic) done(m id.Message) {
 	c.t.Helper()

@@ -41,6 +41,9 @@ type draft struct {
 	decision gate.Decision
 	pickup   id.Pickup
 	now      time.Time
+
+	carriage gate.Carriage // why the queue ended it, when it did
+	end      delivery.End  // and how
 }
 
 // Prepare is called by delivery with messages that are about to leave: it gathers, renders, asks the gate, and protects. What it
@@ -202,6 +205,7 @@ func (s *Sends) decide(ctx context.Context, tx *store.Tx, d *draft) error {
 	if err != nil {
 		return err
 	}
+	facts.Carriage = d.carriage
 	if d.to.Normal != "" && d.item.Way.Domain != "" && domainOf(d.to.Normal) != d.item.Way.Domain {
 		// The address was changed after the row got its way; sending it down that way would reach a stranger's server.
 		facts.Recipient.Address = gate.AddressUnproven
@@ -377,7 +381,7 @@ func (s *Sends) recordDecision(ctx context.Context, tx *store.Tx, d *draft) erro
 		return fmt.Errorf("store the decision on %s: %w", m, err)
 	}
 	act := ledger.ActDecision
-	if decision.Means == gate.MeansHeld {
+	if decision.Means == gate.MeansHeld && (d.end == delivery.Deferred || d.end == delivery.Held) {
 		act = ledger.ActHold
 	}
 	return s.ledger.Append(ctx, tx, ledger.Entry{
