@@ -72,16 +72,14 @@ type rotateOutput struct {
 }
 
 func (f *Face) rotateKeys(ctx context.Context, _ *struct{}) (*rotateOutput, error) {
-	r, err := f.Keys.Rotate(ctx, f.Now())
+	actor, _ := ctx.Value(actorKey{}).(id.Actor)
+	r, err := f.Keys.Rotate(ctx, actor, f.Now())
 	if err != nil {
 		return nil, err
 	}
 	out := &rotateOutput{}
 	out.Body.Epoch, out.Body.Rewrapped, out.Body.Destroyed = r.Epoch, r.Rewrapped, r.Destroyed
-	actor, _ := ctx.Value(actorKey{}).(id.Actor)
-	return out, f.Store.Write(ctx, id.Scope{Actor: actor}, func(ctx context.Context, tx *store.Tx) error {
-		return f.noteInstallation(ctx, tx, ledger.ActKeyMade, ledger.Detail{"change": "epoch begun"})
-	})
+	return out, nil
 }
 
 func (f *Face) noteInstallation(ctx context.Context, tx *store.Tx, act ledger.Act, d ledger.Detail) error {

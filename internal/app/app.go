@@ -108,6 +108,7 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	if err != nil {
 		return err
 	}
+	keys.Among(a.amongNodes)
 	led, err := ledger.New(ctx, st, keys, signer)
 	if err != nil {
 		return err

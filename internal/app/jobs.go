@@ -23,7 +23,8 @@ func (a *App) jobs() []runner {
 		{"delivery", a.unforked(a.delivery.Run)},
 		{"audience", a.audience.Run},
 		{"imports", a.unforked(a.resumeImports)},
-		{"keys", a.every(time.Hour, a.rotateWhenDue)},
+		{"keys", a.leading("keys", a.every(tendEvery, a.tendKeys))},
+		{"dropped keys", a.every(obeyEvery, a.dropKeys)},
 		{"policies", a.every(time.Hour, a.parts.Ways.Prune)},
 		{"changes", a.every(time.Hour, a.pruneChanges)},
 	}
@@ -65,19 +66,6 @@ func (a *App) every(d time.Duration, run func(ctx context.Context) error) func(c
 			}
 		}
 	}
-}
-
-// rotateWhenDue begins a new epoch once a night.
-func (a *App) rotateWhenDue(ctx context.Context) error {
-	now := time.Now()
-	if !a.parts.Ring.Due(now) {
-		return nil
-	}
-	r, err := a.parts.Keys.Rotate(ctx, now)
-	if err == nil {
-		slog.InfoContext(ctx, "a new key epoch began", "epoch", r.Epoch, "rewrapped", r.Rewrapped, "destroyed", r.Destroyed)
-	}
-	return err
 }
 
 // resumeImports goes on with imports that a stop or a crash cut short.

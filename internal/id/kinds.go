@@ -28,6 +28,7 @@ type (
 	File           = Of[fileKind]
 	Route          = Of[routeKind]
 	Request        = Of[requestKind]
+	Certificate    = Of[certificateKind]
 )
 
 type (
@@ -57,6 +58,7 @@ type (
 	fileKind          struct{}
 	routeKind         struct{}
 	requestKind       struct{}
+	certificateKind   struct{}
 )
 
 func (personKind) prefix() string        { return "per" }
@@ -85,3 +87,4 @@ func (jobKind) prefix() string           { return "job" }
 func (fileKind) prefix() string          { return "fil" }
 func (routeKind) prefix() string         { return "rte" }
 func (requestKind) prefix() string       { return "req" }
+func (certificateKind) prefix() string   { return "crt" }

@@ -49,11 +49,20 @@ type Keys struct {
 	mu      sync.RWMutex
 	byID    map[uint32]*secret
 	current map[slot]*secret
-	gone    map[uint32]bool // destroyed by this process: a reader that began before does not bring them back
+	gone    map[uint32]bool // destroyed: a reader that began before does not bring them back
+	stale   map[uint32]bool // seal no more: a writer that began before does not bring them back
+	guards  map[id.Organisation]int64 // PostgreSQL: the generation of bucket keys that current is of
 	blind   map[blindSlot]*sync.Pool
 	token   *secret            // the newest key for links
 	tokens  map[uint32]*secret // all of them
 	address []*secret          // for local parts, the newest first
+	book    *Book
+	holders *Subjects
+	nodes   Nodes
+	obeyed  map[id.UUID]bool // orders
+	heard   time.Time        // when orders were last looked for
+
+	tending sync.Mutex // one rotation, renewal or shredding at a time in this process
 }
 
 // slot is the place in the tree that one active key holds.
@@ -88,6 +97,8 @@ func (r *row) slot() slot { return slot{r.org, r.purpose, r.period} }
 type fresh struct {
 	byID    map[uint32]*secret
 	current map[slot]*secret
+	guard   int64 // the generation of bucket keys that this transaction holds
+	guarded bool
 }
 
 type freshKey struct{ keys *Keys }
@@ -111,10 +122,50 @@ func (k *Keys) take(tx *store.Tx, s *secret, sl slot, active bool) {
 			return
 		}
 		k.byID[s.id] = s
-		if active {
+		if active && !k.stale[s.id] && (!f.guarded || sl.purpose != purposeBucket || f.guard == k.guards[sl.org]) {
 			k.current[sl] = s
 		}
 	})
+}
+
+// bar takes a key out of this process's hands at once, not when the transaction commits: closures that follow in the same group see it
+// gone, and a rollback costs no more than reading the row again. A key that opens on is only barred from sealing.
+func (k *Keys) bar(tx *store.Tx, number uint32, opens bool) {
+	k.fresh(tx).drop(number, opens)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.forget(number, opens)
+}
+
+// forget is called with mu held.
+func (k *Keys) forget(number uint32, opens bool) {
+	k.stale[number] = true
+	if !opens {
+		k.gone[number] = true
+	}
+	(&fresh{byID: k.byID, current: k.current}).drop(number, opens)
+	if !opens {
+		delete(k.tokens, number)
+	}
+}
+
+// forgetAll takes every key of an organisation out of this process's hands; called with mu held.
+func (k *Keys) forgetAll(org id.Organisation) {
+	for number, s := range k.byID {
+		if s.org == org {
+			delete(k.byID, number)
+		}
+	}
+	for sl := range k.current {
+		if sl.org == org {
+			delete(k.current, sl)
+		}
+	}
+	for sl := range k.blind {
+		if sl.org == org {
+			delete(k.blind, sl)
+		}
+	}
 }
 
 // active gives the key that seals for a slot now, made when there is none.

@@ -391,7 +391,7 @@ func TestATokenOfAnotherNodesNewKey(t *testing.T) {
 	a, b := reopened(t, st, path), reopened(t, st, path)
 	old := a.MintToken(seal.TokenHit, 1, id.UUID{1}, nil)
 	now = now.AddDate(0, 0, 1)
-	if _, err := a.Rotate(t.Context(), now); err != nil {
+	if _, err := a.Rotate(t.Context(), id.Actor{}, now); err != nil {
 		t.Fatal(err)
 	}
 	fresh := a.MintToken(seal.TokenHit, 1, id.UUID{2}, nil)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -15,33 +14,26 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
-// Open binds a ring to a new database, or proves that it is the database's, and gives the key tree. It finishes a rotation that was cut
-// short and makes one that is overdue; when the ring's file cannot be written, what is sealed still opens, so the program starts and the
-// log and doctor say it.
+// Open binds a ring to a new database, or proves that it is the database's, and gives the key tree. It changes no key: Tend does, as soon
+// as there is a book to write it in.
 func Open(ctx context.Context, st *store.Store, ring *Ring) (*Keys, error) {
 	k := &Keys{
 		st: st, ring: ring, limit: usedLimit,
-		byID: map[uint32]*secret{}, current: map[slot]*secret{}, gone: map[uint32]bool{}, blind: map[blindSlot]*sync.Pool{}, tokens: map[uint32]*secret{},
+		byID: map[uint32]*secret{}, current: map[slot]*secret{}, gone: map[uint32]bool{}, stale: map[uint32]bool{},
+		guards: map[id.Organisation]int64{}, blind: map[blindSlot]*sync.Pool{}, tokens: map[uint32]*secret{}, obeyed: map[id.UUID]bool{},
 	}
-	var now time.Time
 	err := st.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
-		now = tx.Now
-		return k.bind(ctx, tx)
+		if err := k.bind(ctx, tx); err != nil {
+			return err
+		}
+		return k.ready(ctx, tx)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if ring.Due(now) {
-		if err := ring.advanceDue(now); err != nil {
-			slog.Error("the epoch keys are due and could not be rotated", "error", err)
-		}
-	}
-	_, lowest, err := k.follow(ctx)
+	err = st.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error { return k.loadTokens(ctx, tx) })
 	if err != nil {
 		return nil, err
-	}
-	if _, err := ring.destroy(lowest, now); err != nil {
-		slog.Error("epochs past their window could not be destroyed", "error", err)
 	}
 	return k, nil
 }

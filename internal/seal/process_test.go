@@ -71,7 +71,7 @@ func TestAnAuditorOpensARecordWithoutOurCode(t *testing.T) {
 	}
 	path := newRing(t, time.Now())
 	k := reopened(t, st, path)
-	if _, err := k.Rotate(t.Context(), time.Now()); err != nil {
+	if _, err := k.Rotate(t.Context(), id.Actor{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	who := id.New[id.UUID]()

@@ -46,7 +46,10 @@ type Ring struct {
 	mu     sync.Mutex
 	id     [16]byte
 	epochs []epoch // by number, the newest last
+	floor  uint32  // below it keys are dropped from memory, though the file may hold them yet
+	lowest uint32  // in the file
 	vault  *vault
+	seal   *wrapping
 }
 
 // Epoch describes one epoch without its key.
@@ -113,7 +116,7 @@ func (r *Ring) use(number uint32, fn func(key []byte) error) error {
 	switch {
 	case ok:
 		return fn(e.key[:])
-	case number < r.epochs[0].number:
+	case number < r.epochs[0].number || number < r.floor:
 		return fault.New(fault.Sealed, "epoch %d was destroyed: what it wrapped is gone for good", number)
 	default:
 		return errOldRing(r.path, number, r.newest().number)
@@ -155,6 +158,41 @@ func (r *Ring) add(now time.Time) error {
 	return nil
 }
 
+// expiredBelow gives the lowest number that stays when the epochs below a number go whose window has passed; 0 when none goes.
+func (r *Ring) expiredBelow(below uint32, now time.Time) uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var stays uint32
+	for i, e := range r.epochs[:len(r.epochs)-1] {
+		if e.number >= below || !e.expired(now) {
+			break
+		}
+		stays = r.epochs[i+1].number
+	}
+	if r.lowest < r.floor {
+		stays = max(stays, min(r.floor, below)) // dropped from memory, and a stop came before the file followed
+	}
+	return stays
+}
+
+// drop wipes the epochs below a number from memory. The file keeps them until every node has done so.
+func (r *Ring) drop(below uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.floor = max(r.floor, min(below, r.newest().number))
+	r.trim()
+}
+
+// trim is called with mu held.
+func (r *Ring) trim() {
+	n := 0
+	for n < len(r.epochs)-1 && r.epochs[n].number < r.floor {
+		r.vault.forget(r.epochs[n].key)
+		n++
+	}
+	r.epochs = r.epochs[n:]
+}
+
 // destroy removes the epochs below the number that were superseded a window ago, and gives how many.
 func (r *Ring) destroy(below uint32, now time.Time) (int, error) {
 	n := 0
@@ -171,6 +209,9 @@ func (r *Ring) destroy(below uint32, now time.Time) (int, error) {
 // change edits the ring under the lock of its folder, beginning from what the file holds now, and writes it back. When the write
 // fails the ring is what it was; keys are wiped only after the file without them is durable.
 func (r *Ring) change(edit func() error) error {
+	if err := r.seal.prepare(); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	unlock, err := lockFolder(r.path)
@@ -178,6 +219,7 @@ func (r *Ring) change(edit func() error) error {
 		return err
 	}
 	defer unlock()
+	defer r.trim()
 	if err := r.reloadLocked(); err != nil {
 		return err
 	}
@@ -189,9 +231,7 @@ func (r *Ring) change(edit func() error) error {
 	if slices.EqualFunc(before, r.epochs, func(a, b epoch) bool { return a.number == b.number }) {
 		return nil
 	}
-	data := r.encode()
-	defer clear(data)
-	if err := replaceFile(r.path, data); err != nil {
+	if err := r.writeLocked(); err != nil {
 		r.epochs = before
 		return err
 	}
@@ -203,13 +243,28 @@ func (r *Ring) change(edit func() error) error {
 	return nil
 }
 
-// reload takes over what another process of this database wrote.
+func (r *Ring) writeLocked() error {
+	plain := r.encode()
+	defer clear(plain)
+	data, err := r.seal.close(plain)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(r.path, data); err != nil {
+		return err
+	}
+	r.lowest = r.epochs[0].number
+	return nil
+}
+
+// reload takes over what another process of this database wrote; called with mu held.
 func (r *Ring) reload() error {
 	unlock, err := lockFolder(r.path)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	defer r.trim()
 	return r.reloadLocked()
 }
 
@@ -218,8 +273,12 @@ func (r *Ring) reloadLocked() error {
 	if err != nil {
 		return err
 	}
-	defer clear(data)
-	fresh, bad := decodeRing(data, r.vault)
+	plain, err := r.seal.open(data)
+	if err != nil {
+		return fault.Wrap(fault.Sealed, err, "%s", fault.Text(err)).At("%s", r.path)
+	}
+	defer clear(plain)
+	fresh, bad := decodeRing(plain, r.vault)
 	if bad != nil {
 		return bad.At("%s", r.path)
 	}
@@ -233,8 +292,25 @@ func (r *Ring) reloadLocked() error {
 	for _, e := range r.epochs {
 		r.vault.forget(e.key)
 	}
-	r.epochs = fresh.epochs
+	r.epochs, r.lowest = fresh.epochs, fresh.epochs[0].number
 	return nil
+}
+
+// Reload reads the file again: what another process destroyed is dropped, what it added is there.
+func (r *Ring) Reload() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reload()
+}
+
+// Copy hands out the ring as it is now, in the form of a ring file under no custody, for a copy that is sealed at once to those who
+// may recover it. The bytes are wiped when fn returns.
+func (r *Ring) Copy(fn func(plain []byte) error) error {
+	r.mu.Lock()
+	plain := r.encode()
+	r.mu.Unlock()
+	defer clear(plain)
+	return fn(plain)
 }
 
 // newRing makes a ring with its first epoch.

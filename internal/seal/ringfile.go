@@ -15,11 +15,31 @@ import (
 	"github.com/carepost/carepost/internal/fault"
 )
 
-// CreateRing makes a new ring file, readable by its owner only. It never replaces a file: losing a ring is losing everything.
-func CreateRing(path string, now time.Time) error {
+// CreateRing makes a new ring file, readable by its owner only, under no custody but the file's mode. It never replaces a file: losing
+// a ring is losing everything.
+func CreateRing(path string, now time.Time) error { return CreateRingIn(path, now, nil) }
+
+// CreateRingIn makes a new ring file whose content a wrapper keeps the key of.
+func CreateRingIn(path string, now time.Time, w Wrapper) error {
 	r := newRing(now)
-	data := r.encode()
-	defer clear(data)
+	plain := r.encode()
+	defer clear(plain)
+	return placeRing(path, plain, w)
+}
+
+// PlaceRing writes the recovered bytes of a ring as a new file, in the custody of a wrapper when there is one.
+func PlaceRing(path string, plain []byte, w Wrapper) error {
+	if _, bad := decodeRing(plain, &vault{}); bad != nil {
+		return bad
+	}
+	return placeRing(path, plain, w)
+}
+
+func placeRing(path string, plain []byte, w Wrapper) error {
+	data, err := newWrapping(w).close(plain)
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.New(fault.Conflict, "there is a file already").At("%s", path).
@@ -37,7 +57,10 @@ func CreateRing(path string, now time.Time) error {
 
 // OpenRing reads the ring of epoch keys. It refuses a file that others may read, that is not ours, that is reached by a symbolic link,
 // or that lies with the data, where one copy or one theft takes both; dataDir is empty when the data is on a server.
-func OpenRing(path, dataDir string) (*Ring, error) {
+func OpenRing(path, dataDir string) (*Ring, error) { return OpenRingIn(path, dataDir, nil) }
+
+// OpenRingIn reads a ring that is in the custody of a wrapper. A file that is not yet is brought under it at once.
+func OpenRingIn(path, dataDir string, w Wrapper) (*Ring, error) {
 	if err := checkApart(path, dataDir); err != nil {
 		return nil, err
 	}
@@ -50,12 +73,20 @@ func OpenRing(path, dataDir string) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clear(data)
-	r, bad := decodeRing(data, &vault{})
+	seal := newWrapping(w)
+	plain, err := seal.open(data)
+	if err != nil {
+		return nil, fault.Wrap(fault.Sealed, err, "%s", fault.Text(err)).At("%s", path)
+	}
+	defer clear(plain)
+	r, bad := decodeRing(plain, &vault{})
 	if bad != nil {
 		return nil, bad.At("%s", path)
 	}
-	r.path = path
+	r.path, r.seal, r.lowest = path, seal, r.epochs[0].number
+	if w != nil && !wrapped(data) {
+		return r, r.writeLocked()
+	}
 	return r, nil
 }
 
@@ -114,7 +145,7 @@ func readRing(path string) ([]byte, error) {
 		return nil, refuse(fmt.Sprintf("run as that user, or: chown %d %s", os.Geteuid(), path), "the ring of epoch keys belongs to user %d, and this is user %d", us.Uid, os.Geteuid())
 	case st.Mode().Perm()&0o077 != 0:
 		return nil, refuse("run: chmod 600 "+path+"; and if others had access, rotate the keys", "the ring of epoch keys may be read by others (mode %04o)", st.Mode().Perm())
-	case st.Size() > int64(maxRing):
+	case st.Size() > int64(maxRing+maxWrapping):
 		return nil, refuse("set the path of the ring's file", "the ring of epoch keys is too long to be one")
 	}
 	data := make([]byte, st.Size())

@@ -2,7 +2,9 @@ package seal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/carepost/carepost/internal/fault"
@@ -10,77 +12,149 @@ import (
 	"github.com/carepost/carepost/internal/store"
 )
 
+// rewrapBatch is how many keys one transaction brings under the newest epoch: some 50 ms, so that nobody waits long.
+const rewrapBatch = 1000
+
 // Rotation says what a rotation did.
 type Rotation struct {
-	Epoch     uint32 // the newest
-	Rewrapped int    // keys brought under it
-	Destroyed int    // epochs whose window has passed
+	Epoch     uint32    // the newest
+	Begun     bool      // it began now
+	Rewrapped int       // keys brought under it
+	Renewed   int       // bucket keys that were destroyed, since their subjects are under others
+	Destroyed int       // epochs whose window has passed
+	Waiting   []id.UUID // live nodes that have not dropped yet what they were told to
 }
 
-// Rotate adds an epoch, brings every key of the tree under it, and destroys the epochs that were superseded a window ago. The order is
-// what makes a crash harmless: the new epoch is durable before anything is wrapped by it, and an old one goes only when nothing that
-// stands in the database needs it. After Rotate a copy of the database from before the window can be opened by nobody.
-func (k *Keys) Rotate(ctx context.Context, now time.Time) (Rotation, error) {
+// Rotate begins an epoch now, for the actor, and then does what Tend does. The order is what makes a crash harmless: the new epoch is
+// durable before anything is wrapped by it, and an old one goes only when nothing that stands in the database needs it. After that a copy
+// of the database from before the window can be opened by nobody.
+func (k *Keys) Rotate(ctx context.Context, by id.Actor, now time.Time) (Rotation, error) {
+	k.tending.Lock()
+	defer k.tending.Unlock()
+	if err := k.recordable(id.Installation); err != nil {
+		return Rotation{}, err
+	}
 	if err := k.ring.Advance(now); err != nil {
 		return Rotation{}, err
 	}
-	done, lowest, err := k.follow(ctx)
-	if err != nil {
+	return k.tend(ctx, by, now)
+}
+
+// Tend does what is due: it begins an epoch when the newest is a night old, brings the keys under it, ends the renewals that a stop cut
+// short, and destroys the epochs whose window has passed once no live node holds them. One node calls it, at start and each minute; every
+// step is a transaction of bounded size, and the next call goes on where a crash ended the last.
+func (k *Keys) Tend(ctx context.Context, now time.Time) (Rotation, error) {
+	k.tending.Lock()
+	defer k.tending.Unlock()
+	if err := k.recordable(id.Installation); err != nil {
 		return Rotation{}, err
 	}
-	done.Destroyed, err = k.ring.destroy(lowest, now)
+	advanced := k.ring.advanceDue(now)
+	done, err := k.tend(ctx, id.Actor{}, now)
+	return done, errors.Join(advanced, err)
+}
+
+func (k *Keys) tend(ctx context.Context, by id.Actor, now time.Time) (Rotation, error) {
+	done, err := k.follow(ctx, by)
+	if err != nil {
+		return done, err
+	}
+	if done.Renewed, err = k.endRenewals(ctx); err != nil {
+		return done, err
+	}
+	done.Destroyed, done.Waiting, err = k.expire(ctx, now)
 	return done, err
 }
 
-// follow brings the database to the ring's newest epoch, and gives the lowest that a key is wrapped by after that.
-func (k *Keys) follow(ctx context.Context) (done Rotation, lowest uint32, err error) {
-	err = k.st.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) (err error) {
-		done = Rotation{Epoch: k.ring.newestNumber()}
-		if done.Rewrapped, err = k.rewrap(ctx, tx, done.Epoch); err != nil {
-			return err
+// follow brings the database to the ring's newest epoch: first its own mark, with the entry of the book, so that new keys stand under
+// it; then the keys, a batch a transaction.
+func (k *Keys) follow(ctx context.Context, by id.Actor) (done Rotation, err error) {
+	done.Epoch = k.ring.newestNumber()
+	var last row
+	for more := true; more; {
+		err := k.st.Write(ctx, id.Scope{Actor: by}, func(ctx context.Context, tx *store.Tx) error {
+			begun, err := k.mark(ctx, tx, done.Epoch)
+			if err != nil {
+				return err
+			}
+			done.Begun = done.Begun || begun
+			var n int
+			if n, last, err = k.rewrap(ctx, tx, done.Epoch, last); err != nil {
+				return err
+			}
+			done.Rewrapped += n
+			if more = n == rewrapBatch; more && !begun {
+				return nil
+			}
+			return k.recordEpoch(ctx, tx, done.Epoch, n, begun)
+		})
+		if err != nil {
+			return done, err
 		}
-		if err := k.ready(ctx, tx); err != nil {
-			return err
-		}
-		if err := tx.QueryRow(ctx, selectLowestEpoch).Scan(&lowest); err != nil {
-			return fmt.Errorf("find the oldest epoch in use: %w", err)
-		}
-		return nil
-	})
+	}
+	err = k.st.Write(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error { return k.ready(ctx, tx) })
 	if err == nil {
 		err = k.st.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error { return k.loadTokens(ctx, tx) })
 	}
-	return done, min(lowest, done.Epoch), err
+	return done, err
 }
 
-// rewrap brings the rows of older epochs under the newest, and the database's own mark with them, in one transaction.
-func (k *Keys) rewrap(ctx context.Context, tx *store.Tx, newest uint32) (int, error) {
-	rows, err := readRows(ctx, tx, selectWrapped, newest)
-	if err != nil {
-		return 0, err
+// recordEpoch writes down that an epoch began, with how many keys are left to bring under it, or that all are.
+func (k *Keys) recordEpoch(ctx context.Context, tx *store.Tx, newest uint32, n int, begun bool) error {
+	if !begun && n == 0 {
+		return nil
 	}
+	var left int
+	if err := tx.QueryRow(ctx, countOlder, newest).Scan(&left); err != nil {
+		return fmt.Errorf("count the keys of older epochs: %w", err)
+	}
+	change := "epoch begun"
+	if !begun {
+		change = "keys brought under the epoch"
+	}
+	return k.record(ctx, tx, Event{Kind: KeysMade, Detail: map[string]string{
+		"change": change, "epoch": strconv.FormatUint(uint64(newest), 10), "keys": strconv.Itoa(n), "left": strconv.Itoa(left),
+	}})
+}
+
+// mark moves the database's own mark to an epoch, and tells whether it stood at an older one. It locks the row: of two rotations at
+// once the second waits and finds the mark moved.
+func (k *Keys) mark(ctx context.Context, tx *store.Tx, newest uint32) (moved bool, err error) {
+	proof, err := k.proof(newest)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(ctx, updateRing, newest, proof, store.Millis(tx.Now), k.ring.id[:], newest)
+	if err != nil {
+		return false, fmt.Errorf("mark the epoch: %w", err)
+	}
+	return n > 0, nil
+}
+
+// rewrap brings a batch of keys of older epochs under the newest, those after a row.
+func (k *Keys) rewrap(ctx context.Context, tx *store.Tx, newest uint32, after row) (int, row, error) {
+	rows, err := readRows(ctx, tx, selectWrapped, newest, after.org, after.id, rewrapBatch)
+	if err != nil {
+		return 0, after, err
+	}
+	updates := make([][]any, 0, len(rows))
 	for _, r := range rows {
 		raw, err := k.unwrapRaw(r)
 		if err != nil {
-			return 0, fmt.Errorf("re-wrap key %d: %w", r.id, err)
+			return 0, after, fmt.Errorf("re-wrap key %d: %w", r.id, err)
 		}
 		err = k.wrap(&r, raw)
 		clear(raw)
 		if err != nil {
-			return 0, fmt.Errorf("re-wrap key %d: %w", r.id, err)
+			return 0, after, fmt.Errorf("re-wrap key %d: %w", r.id, err)
 		}
-		if _, err := tx.Exec(ctx, updateWrapped, r.wrapped, r.epoch, r.org, r.id); err != nil {
-			return 0, fmt.Errorf("re-wrap key %d: %w", r.id, err)
-		}
+		updates = append(updates, []any{r.wrapped, r.epoch, r.org, r.id})
+		after = r
 	}
-	proof, err := k.proof(newest)
-	if err != nil {
-		return 0, err
+	if _, err := tx.ExecEach(ctx, updateWrapped, updates); err != nil {
+		return 0, after, fmt.Errorf("re-wrap keys: %w", err)
 	}
-	if _, err := tx.Exec(ctx, updateRing, newest, proof, store.Millis(tx.Now), k.ring.id[:], newest); err != nil {
-		return 0, fmt.Errorf("mark the epoch: %w", err)
-	}
-	return len(rows), nil
+	return len(rows), after, nil
 }
 
 // Destroy shreds one key of the transaction's organisation: what it sealed is gone from the database at once, and from every backup a
@@ -93,19 +167,14 @@ func (k *Keys) Destroy(ctx context.Context, tx *store.Tx, number uint32) error {
 	if n == 0 {
 		return fault.New(fault.NotFound, "there is no key %d to destroy", number).At("%s", tx.Organisation())
 	}
-	f := k.fresh(tx)
-	f.drop(number)
-	tx.OnCommit(func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.gone[number] = true
-		(&fresh{byID: k.byID, current: k.current}).drop(number)
-	})
-	return nil
+	k.bar(tx, number, false)
+	return k.order(ctx, tx, orderKey, number)
 }
 
-func (f *fresh) drop(number uint32) {
-	delete(f.byID, number)
+func (f *fresh) drop(number uint32, opens bool) {
+	if !opens {
+		delete(f.byID, number)
+	}
 	for sl, s := range f.current {
 		if s.id == number {
 			delete(f.current, sl)

@@ -55,7 +55,7 @@ func TestRotateKeepsEverythingOpen(t *testing.T) {
 		k := reopened(t, st, path)
 		b := sealed(t, st, k, 1, seal.PurposeMessage, "hello")
 		token := k.MintToken(seal.TokenPickup, 1, id.UUID{9}, nil)
-		done, err := k.Rotate(t.Context(), now)
+		done, err := k.Rotate(t.Context(), id.Actor{}, now)
 		if err != nil || done.Epoch != 2 || done.Rewrapped != 3 || done.Destroyed != 0 {
 			t.Fatalf("%+v %v; message, token and address keys were to be re-wrapped", done, err)
 		}
@@ -78,7 +78,7 @@ func TestOpenRefusesAWrongRing(t *testing.T) {
 		k := reopened(t, st, path)
 		copyFile(t, path, older)
 		copyFile(t, path, apart)
-		if _, err := k.Rotate(t.Context(), now); err != nil {
+		if _, err := k.Rotate(t.Context(), id.Actor{}, now); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, st, newRing(t, now), "set the path of the ring that was made with this database")
@@ -107,8 +107,8 @@ func TestOpenRefusesAWrongRing(t *testing.T) {
 	})
 }
 
-// A crash after the ring was advanced and before the rows were re-wrapped: the next start finishes it.
-func TestOpenFinishesARotation(t *testing.T) {
+// A crash after the ring was advanced and before the rows were re-wrapped: the next tending finishes it.
+func TestTendFinishesARotation(t *testing.T) {
 	st := caretest.Open(t)
 	now := time.Now()
 	path := newRing(t, now)
@@ -121,7 +121,7 @@ func TestOpenFinishesARotation(t *testing.T) {
 	if err := ring.Advance(now); err != nil {
 		t.Fatal(err)
 	}
-	again := reopened(t, st, path)
+	again := tended(t, st, path, now)
 	if got, err := opened(t, st, again, 1, b); got != "hello" || err != nil {
 		t.Error(got, err)
 	}
@@ -134,6 +134,16 @@ func TestOpenFinishesARotation(t *testing.T) {
 	}
 }
 
+// tended gives the key tree as a start leaves it.
+func tended(t testing.TB, st *store.Store, path string, now time.Time) *seal.Keys {
+	t.Helper()
+	k := reopened(t, st, path)
+	if _, err := k.Tend(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 func lowestEpoch(t testing.TB, st *store.Store) (n uint32) {
 	t.Helper()
 	read(t, st, 0, func(ctx context.Context, tx *store.Tx) error {
@@ -142,7 +152,7 @@ func lowestEpoch(t testing.TB, st *store.Store) (n uint32) {
 	return n
 }
 
-func TestOpenRotatesWhenOverdue(t *testing.T) {
+func TestTendRotatesWhenOverdue(t *testing.T) {
 	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), Now: func() time.Time { return now }})
 	path := newRing(t, now)
@@ -160,7 +170,7 @@ func TestOpenRotatesWhenOverdue(t *testing.T) {
 		{24*time.Hour + seal.Window, 2, 3, "after weeks of rest one epoch is added and one is destroyed"},
 	} {
 		now = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC).Add(c.after)
-		again := reopened(t, st, path)
+		again := tended(t, st, path, now)
 		ring, err := seal.OpenRing(path, "")
 		if err != nil {
 			t.Fatal(err)
@@ -185,10 +195,13 @@ func TestOpenStartsWhenTheRingCannotBeWritten(t *testing.T) {
 	}
 	now = now.AddDate(0, 0, 7)
 	k := reopened(t, st, path)
+	if _, err := k.Tend(t.Context(), now); err == nil {
+		t.Error("an epoch that is due could not begin, and nobody is told")
+	}
 	if got, err := opened(t, st, k, 1, b); got != "hello" || err != nil {
 		t.Error(got, err)
 	}
-	if _, err := k.Rotate(t.Context(), now); err == nil {
+	if _, err := k.Rotate(t.Context(), id.Actor{}, now); err == nil {
 		t.Error("rotated without a file")
 	}
 }
@@ -207,7 +220,7 @@ func TestACopyOfTheDatabaseOpensWithinTheWindowOnly(t *testing.T) {
 	for day := range 40 {
 		now = birth.AddDate(0, 0, day)
 		if day > 0 {
-			if _, err := k.Rotate(t.Context(), now); err != nil {
+			if _, err := k.Rotate(t.Context(), id.Actor{}, now); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -243,14 +256,14 @@ func TestAnEpochInUseIsNotDestroyed(t *testing.T) {
 	path := newRing(t, now)
 	k := reopened(t, st, path)
 	sealed(t, st, k, 1, seal.PurposeMessage, "hello")
-	if _, err := k.Rotate(t.Context(), now); err != nil {
+	if _, err := k.Rotate(t.Context(), id.Actor{}, now); err != nil {
 		t.Fatal(err)
 	}
 	write(t, st, 0, func(ctx context.Context, tx *store.Tx) error { // a row that no rotation can open
 		_, err := tx.Exec(ctx, "update seal_key set epoch = 1 where organisation_id = 1")
 		return err
 	})
-	if _, err := k.Rotate(t.Context(), now.Add(3*seal.Window)); err == nil {
+	if _, err := k.Rotate(t.Context(), id.Actor{}, now.Add(3*seal.Window)); err == nil {
 		t.Error("a row that does not open was passed over")
 	}
 	ring, err := seal.OpenRing(path, "")

@@ -17,17 +17,33 @@ const generationFirst = 1
 
 // NewSubject makes a key for a subject of the transaction's organisation; the wrapped form belongs in the subject's row.
 func (k *Keys) NewSubject(ctx context.Context, tx *store.Tx, subject id.UUID) (Key, []byte, error) {
+	if err := k.guard(ctx, tx); err != nil {
+		return Key{}, nil, err
+	}
 	bucket, err := k.sealing(ctx, tx, slot{tx.Organisation(), purposeBucket, uint32(subject[15])})
 	if err != nil {
 		return Key{}, nil, err
 	}
-	plain := append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+keySize), generationFirst), newKey()...)
-	bucket.seals.Add(1)
-	wrapped, err := sealWith(bucket.aead, header{key: bucket.id}, subjectCell(subject), bucket.org, plain)
+	raw := newKey()
+	wrapped, err := wrapSubject(bucket, subject, generationFirst, raw)
 	if err != nil {
 		return Key{}, nil, err
 	}
-	return Key{newSecret(generationFirst, flagSubject, bucket.org, (*keyBytes)(plain[4:]))}, wrapped, nil
+	return Key{newSecret(generationFirst, flagSubject, bucket.org, (*keyBytes)(raw))}, wrapped, nil
+}
+
+// wrapSubject seals a subject's key, of a generation, under a bucket's.
+func wrapSubject(bucket *secret, subject id.UUID, generation uint32, raw []byte) ([]byte, error) {
+	plain := append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+keySize), generation), raw...)
+	defer clear(plain)
+	bucket.seals.Add(1)
+	return sealWith(bucket.aead, header{key: bucket.id}, subjectCell(subject), bucket.org, plain)
+}
+
+// keyBytesOf is a key's id as it stands in an envelope.
+func keyBytesOf(number uint32) (b [4]byte) {
+	binary.BigEndian.PutUint32(b[:], number)
+	return b
 }
 
 // Subject opens the wrapped key of a subject of the transaction's organisation.
