@@ -60,6 +60,11 @@ const (
 	Other       Class = "other"        // trouble of theirs, or nothing that is known
 )
 
+// Classes gives every class.
+func Classes() []Class {
+	return []Class{HardBounce, MailboxFull, SpamBlock, Policy, RateLimit, Reputation, DNS, TLS, Auth, Content, Other}
+}
+
 // Scope says whom the refusal is about.
 type Scope string
 
@@ -71,6 +76,8 @@ const (
 	ScopeSource    Scope = "source"    // our sending address at this receiver
 	ScopeIdentity  Scope = "identity"  // our sending domain, everywhere
 )
+
+var scopeWords = []Scope{ScopeRecipient, ScopeMessage, ScopeDomain, ScopeSource, ScopeIdentity}
 
 // Action says what follows.
 type Action string
@@ -96,174 +103,13 @@ type Verdict struct {
 // Classify judges a reply. It is a pure function of its argument.
 func Classify(r Reply) Verdict {
 	t := prepare(r)
-	for i := range rules {
-		if rules[i].match(&t) {
-			return rules[i].judge(&t)
+	t.without(builtIn.drop)
+	for i := range builtIn.rules {
+		if r := &builtIn.rules[i]; r.match(&t) {
+			return r.judge(&t)
 		}
 	}
 	return fallback(&t)
-}
-
-// text is a reply made ready for the rules: words in lower case between single spaces, addresses as "addr", IP addresses as "ip".
-type text struct {
-	Reply
-	words  string
-	status string // ".1.1" of the enhanced code, given or found in the text
-	soft   bool   // 4xx
-}
-
-func prepare(r Reply) text {
-	t := text{Reply: r, words: normal(r.Text)}
-	status := r.Enhanced
-	if status == "" {
-		status = embedded(r.Text)
-	}
-	if _, rest, ok := strings.Cut(status, "."); ok {
-		t.status = "." + rest
-	}
-	t.soft = r.Code/100 == 4 || r.Code == 0 && strings.HasPrefix(status, "4")
-	return t
-}
-
-// normal lowers a text to words. The rules then speak in plain phrases and cannot stumble over punctuation.
-func normal(s string) string {
-	var b strings.Builder
-	b.WriteByte(' ')
-	for field := range strings.FieldsSeq(strings.ToLower(s)) {
-		switch {
-		case isAddress(field):
-			field = "addr"
-		case isIP(field):
-			field = "ip"
-		}
-		last := byte(' ')
-		for i := range len(field) {
-			c := field[i]
-			switch {
-			case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 0x80:
-				b.WriteByte(c)
-				last = c
-			case c == '\'' || c == '`': // doesn't, doesnt
-			case last != ' ':
-				b.WriteByte(' ')
-				last = ' '
-			}
-		}
-		if last != ' ' {
-			b.WriteByte(' ')
-		}
-	}
-	return b.String()
-}
-
-func isAddress(field string) bool {
-	at := strings.IndexByte(field, '@')
-	return at > 0 && at < len(field)-1 && !strings.Contains(field, "://")
-}
-
-func isIP(field string) bool {
-	field = strings.Trim(field, "[]()<>,.;:'\"")
-	dots, digits := 0, 0
-	for i := range len(field) {
-		switch c := field[i]; {
-		case c == '.':
-			dots++
-		case c >= '0' && c <= '9':
-			digits++
-		case c == ':' && strings.Count(field, ":") > 2, c >= 'a' && c <= 'f' && strings.Count(field, ":") > 2:
-			dots, digits = 3, 4
-		default:
-			return false
-		}
-	}
-	return dots == 3 && digits >= 4
-}
-
-// embedded finds an enhanced code that stands in the text: "(#5.1.1)", "smtp; 550 5.7.1 ...".
-func embedded(s string) string {
-	for i := 0; i+4 < len(s); i++ {
-		if (s[i] != '4' && s[i] != '5') || i > 0 && (digit(s[i-1]) || s[i-1] == '.' || s[i-1] == '-') {
-			continue
-		}
-		end, ok := statusEnd(s, i)
-		if ok && (end == len(s) || s[end] != '.' && s[end] != '-' && !digit(s[end])) {
-			return s[i:end]
-		}
-	}
-	return ""
-}
-
-func statusEnd(s string, i int) (end int, ok bool) {
-	i++
-	for range 2 {
-		if i >= len(s) || s[i] != '.' {
-			return i, false
-		}
-		i++
-		start := i
-		for i < len(s) && digit(s[i]) {
-			i++
-		}
-		if n := i - start; n == 0 || n > 3 {
-			return i, false
-		}
-	}
-	return i, true
-}
-
-func digit(c byte) bool { return c >= '0' && c <= '9' }
-
-// rule is one line of the table: it matches when each of its given fields does, and gives a class.
-type rule struct {
-	name     string
-	class    Class
-	say      []string // one of these phrases stands in the text; "greylist*" also matches longer words
-	and      []string // and one of these
-	not      []string // and none of these
-	status   []string // the enhanced code behind its first digit is one of these
-	code     []int    // the code is one of these
-	hard     bool     // 5xx only
-	soft     bool     // 4xx only
-	provider string   // at this receiver only
-	scope    Scope    // instead of the class's
-	wait     time.Duration
-}
-
-func (r *rule) match(t *text) bool {
-	switch {
-	case r.provider != "" && !strings.HasPrefix(t.Provider, r.provider):
-		return false
-	case r.hard && t.soft, r.soft && !t.soft:
-		return false
-	case len(r.code) > 0 && !has(r.code, t.Code), len(r.status) > 0 && !has(r.status, t.status):
-		return false
-	case len(r.say) > 0 && !t.says(r.say), len(r.and) > 0 && !t.says(r.and):
-		return false
-	}
-	return len(r.not) == 0 || !t.says(r.not)
-}
-
-func has[T comparable](list []T, v T) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
-}
-
-func (t *text) says(phrases []string) bool {
-	for _, p := range phrases {
-		if stem, ok := strings.CutSuffix(p, "*"); ok {
-			p = " " + stem
-		} else {
-			p = " " + p + " "
-		}
-		if strings.Contains(t.words, p) {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *rule) judge(t *text) Verdict {
@@ -318,26 +164,15 @@ var scopes = map[Class]Scope{
 	Reputation: ScopeSource, DNS: ScopeSource, TLS: ScopeDomain, Auth: ScopeIdentity, Content: ScopeMessage, Other: ScopeDomain,
 }
 
-// fallback judges by the codes alone: the enhanced code's subject, then stage and code.
+// fallback judges by the codes alone, where no rule spoke. What nobody can read is never taken for a dead address.
 func fallback(t *text) Verdict {
-	v := Verdict{Class: Other, Rule: "code"}
-	switch {
-	case has(mailboxGone, t.status) && !t.soft:
-		v.Class, v.Rule = HardBounce, "status"+t.status
-	case strings.HasPrefix(t.status, ".7."):
-		v.Class, v.Rule = Policy, "status.7"
-	case strings.HasPrefix(t.status, ".6."):
-		v.Class, v.Rule = Content, "status.6"
-	case t.Code == 530 || t.Code == 534 || t.Code == 535 || t.Code == 538:
-		v.Class, v.Rule = Auth, "code.auth"
-	case t.Code == 552 && t.status == "":
-		v.Class, v.Rule = MailboxFull, "code.552" // RFC 5321 4.2.3: exceeded storage allocation
-	case !t.soft && t.Stage == StageRcpt && t.status == "" && (t.Code == 550 || t.Code == 551 || t.Code == 553) && strings.TrimSpace(t.words) == "":
-		v.Class, v.Rule = HardBounce, "code.rcpt"
+	v := Verdict{Class: Other, Rule: "none"}
+	switch subject, _, _ := strings.Cut(t.status, "."); {
+	case subject == "7" && !t.soft:
+		v.Class, v.Rule = Policy, "subject.7" // RFC 3463 3.8: security or policy
+	case subject == "6":
+		v.Class, v.Rule = Content, "subject.6" // RFC 3463 3.7: message content or media
 	}
 	v.settle(t)
 	return v
 }
-
-// mailboxGone are the enhanced codes that say without words that the mailbox does not take mail (RFC 3463 3.2 and 3.3).
-var mailboxGone = []string{".1.1", ".1.3", ".1.6", ".1.10", ".2.1"}

@@ -46,23 +46,32 @@ func lines(t *testing.T, file string) []line {
 	return all
 }
 
-// TestClassesOfRealReplies: nine of ten right, and an address is hardly ever called dead that is not.
-func TestClassesOfRealReplies(t *testing.T) {
+// TestClassesOfReplies: nine of ten right, and an address is hardly ever called dead that is not. The files and how each was used are told in
+// testdata/SOURCES.md: the rules were made on one half of replies.tsv and judged by the other, then by the rest.
+func TestClassesOfReplies(t *testing.T) {
 	for _, c := range []struct {
 		file             string
 		right, precision float64
 	}{
-		{"testdata/replies.tsv", 0.93, 0.95}, // four of its lines have "unknown user" under policy, as many under hard_bounce
-		{"testdata/heldout.tsv", 0.97, 0.99},
+		// Four lines of replies.tsv say "unknown user" or the like under policy, as dozens do under hard_bounce; no rule that reads words can
+		// tell them apart, and none is made to know them.
+		{"testdata/replies.tsv", 0.90, 0.96},
+		{"testdata/heldout.tsv", 0.95, 0.99},
+		{"testdata/public.tsv", 0.93, 0.99},
+		{"testdata/field.tsv", 0.93, 0.99},
 	} {
 		right, hard, truly := 0, 0, 0
 		all := lines(t, c.file)
+		wrong := map[[2]bounce.Class]int{}
 		for _, l := range all {
 			v := bounce.Classify(l.reply)
 			if v.Class == l.class {
 				right++
-			} else if testing.Verbose() {
-				t.Logf("%s, not %s (%s): %d %s %s", v.Class, l.class, v.Rule, l.reply.Code, l.reply.Enhanced, l.reply.Text)
+			} else {
+				wrong[[2]bounce.Class{l.class, v.Class}]++
+				if testing.Verbose() {
+					t.Logf("%s, not %s (%s): %d %s %s", v.Class, l.class, v.Rule, l.reply.Code, l.reply.Enhanced, l.reply.Text)
+				}
 			}
 			if v.Class == bounce.HardBounce {
 				hard++
@@ -72,10 +81,44 @@ func TestClassesOfRealReplies(t *testing.T) {
 			}
 		}
 		r, p := float64(right)/float64(len(all)), float64(truly)/float64(hard)
-		t.Logf("%s: %d lines, %.3f right, hard_bounce precision %.3f", c.file, len(all), r, p)
+		t.Logf("%s: %d lines, %.3f right, hard_bounce precision %.3f; wrong: %v", c.file, len(all), r, p, wrong)
 		if r < c.right || p < c.precision {
 			t.Errorf("%s: %.3f right and precision %.3f; wanted %.2f and %.2f", c.file, r, p, c.right, c.precision)
 		}
+	}
+}
+
+// TestTheHarmlessOneInDoubt: a living person's address is not given up for a rule, a delay, a full mailbox or the content of a message, also
+// where the reply carries the code of a missing mailbox.
+func TestTheHarmlessOneInDoubt(t *testing.T) {
+	for _, r := range []bounce.Reply{
+		{Code: 550, Enhanced: "5.1.1", Text: "Refused due to recipient preferences"},
+		{Code: 550, Enhanced: "5.1.1", Text: "sender not authorized to write to this user"},
+		{Code: 550, Enhanced: "5.1.1", Text: "user unknown or blocked by policy"},
+		{Code: 552, Enhanced: "5.1.1", Text: "recipient rejected: quota violation"},
+		{Code: 550, Enhanced: "5.2.1", Text: "The user is receiving mail too quickly"},
+		{Code: 550, Enhanced: "5.1.1", Text: "greylisted, this user will be available in 300 seconds"},
+		{Code: 550, Enhanced: "5.7.1", Text: "message rejected as spam: address not found in your book"},
+		{Code: 550, Text: "too many invalid recipients"},
+		{Code: 550, Text: "mailbox unavailable or access denied"},
+		{Code: 550, Text: "Sender address does not exist"},
+		{Code: 550, Text: "domain of sender address does not exist"},
+		{Code: 550, Text: "Sender verify failed: no such user"},
+		{Code: 550},
+		{Code: 550, Text: "xyzzy 17"},
+		{Code: 554, Text: "delivery error: this account is over quota"},
+	} {
+		r.Stage = bounce.StageRcpt
+		if v := bounce.Classify(r); v.Suppress {
+			t.Errorf("%d %s %s: suppressed as %s by %s", r.Code, r.Enhanced, r.Text, v.Class, v.Rule)
+		}
+	}
+}
+
+// TestVersion: an operator can tell which state of the table judged.
+func TestVersion(t *testing.T) {
+	if v := bounce.Version(); len(v) != len("2026-11-25") {
+		t.Errorf("the table has no version that is a date: %q", v)
 	}
 }
 
@@ -106,7 +149,7 @@ func TestTheStageDecidesWhomItIsAbout(t *testing.T) {
 		{"spam", bounce.Reply{Stage: bounce.StageDot, Code: 550, Enhanced: "5.7.1", Text: "likely unsolicited mail"}, bounce.ScopeMessage, bounce.GiveUp, false},
 		{"too big", bounce.Reply{Stage: bounce.StageMail, Code: 552, Enhanced: "5.3.4", Text: "message too big"}, bounce.ScopeMessage, bounce.GiveUp, false},
 		{"an unknown 550 behind RCPT", bounce.Reply{Stage: bounce.StageRcpt, Code: 550, Text: "xyzzy 17"}, bounce.ScopeDomain, bounce.GiveUp, false},
-		{"a bare 550 behind RCPT", bounce.Reply{Stage: bounce.StageRcpt, Code: 550}, bounce.ScopeRecipient, bounce.GiveUp, true},
+		{"a bare 550 behind RCPT", bounce.Reply{Stage: bounce.StageRcpt, Code: 550}, bounce.ScopeDomain, bounce.GiveUp, false},
 	} {
 		v := bounce.Classify(c.reply)
 		if v.Scope != c.scope || v.Action != c.action || v.Suppress != c.suppress {
