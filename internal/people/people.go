@@ -34,10 +34,14 @@ const ordinalBlock = 256
 
 // New makes the owner of people's records.
 func New(st *store.Store, keys *seal.Keys, led *ledger.Ledger) *People {
-	return &People{
+	p := &People{
 		st: st, keys: keys, led: led, words: map[id.Organisation]Vocabulary{}, ordinals: map[id.Organisation]numbers{},
 		sources: map[id.Organisation]map[string]int64{},
 	}
+	if keys != nil {
+		keys.Holders(p.subjects())
+	}
+	return p
 }
 
 // SetVocabulary gives an organisation its own names of events by codes, in place of DefaultVocabulary. It holds for what is applied

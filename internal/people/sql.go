@@ -18,7 +18,7 @@ const (
 // The states of rows.
 const (
 	personInUse  = 1
-	personMerged = 2
+	personMerged = 2 // 3 is shredded: its row stays, empty
 
 	factCurrent    = 1
 	factSuperseded = 2 // 3 is withdrawn with its import: undo writes it
@@ -56,7 +56,7 @@ FROM person WHERE organisation_id = ? AND merged_into IN {{blobs}}`
 
 	selectChildren = `SELECT id FROM person WHERE organisation_id = ? AND merged_into IN {{blobs}}`
 
-	selectProjections = `SELECT id, ordinal, wrapped_key, projection FROM person WHERE organisation_id = ? AND id IN {{blobs}}`
+	selectProjections = `SELECT id, ordinal, wrapped_key, projection FROM person WHERE organisation_id = ? AND id IN {{blobs}} AND state < 3`
 
 	scanProjections = `SELECT id, ordinal, wrapped_key, projection FROM person
 WHERE organisation_id = ? AND ordinal > ? AND state = 1 ORDER BY ordinal LIMIT ?`

@@ -49,8 +49,8 @@ type Keys struct {
 	mu      sync.RWMutex
 	byID    map[uint32]*secret
 	current map[slot]*secret
-	gone    map[uint32]bool // destroyed: a reader that began before does not bring them back
-	stale   map[uint32]bool // seal no more: a writer that began before does not bring them back
+	gone    map[uint32]bool           // destroyed: a reader that began before does not bring them back
+	stale   map[uint32]bool           // seal no more: a writer that began before does not bring them back
 	guards  map[id.Organisation]int64 // PostgreSQL: the generation of bucket keys that current is of
 	blind   map[blindSlot]*sync.Pool
 	token   *secret            // the newest key for links

@@ -191,20 +191,19 @@ func (k *Keys) moveSome(ctx context.Context, tx *store.Tx, bucket byte, next uin
 // errMoved says that a subject which is to be gone stands under the new key already: another renewal of the bucket was faster.
 var errMoved = errors.New("seal: a subject was brought under the key that stays")
 
-// endRenewal destroys every key of a bucket but the one in use, in a transaction that holds the guard alone: it moves the subjects that
-// came since, and nobody can add one. Subjects in except must not stand under the key that stays.
-func (k *Keys) endRenewal(ctx context.Context, tx *store.Tx, bucket byte, except map[id.UUID]bool) (destroyed int, err error) {
-	sl := slot{tx.Organisation(), purposeBucket, uint32(bucket)}
-	stays, err := k.active(ctx, tx, sl)
+// moveRest moves the subjects that came to a bucket since it was moved, in a transaction that holds the guard alone, so that nobody can
+// add one. Subjects that are to be gone must not stand under the key that stays.
+func (k *Keys) moveRest(ctx context.Context, tx *store.Tx, bucket byte, except map[id.UUID]bool) error {
+	stays, err := k.active(ctx, tx, slot{tx.Organisation(), purposeBucket, uint32(bucket)})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var after id.UUID
 	seen := 0
 	for {
 		page, err := k.subjects().NotUnder(ctx, tx, bucket, keyBytesOf(stays.id), after, renewBatch)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if len(page) == 0 {
 			break
@@ -216,11 +215,21 @@ func (k *Keys) endRenewal(ctx context.Context, tx *store.Tx, bucket byte, except
 			}
 		}
 		if err := k.moveSome(ctx, tx, bucket, stays.id, page, except); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if seen < len(except) {
-		return 0, errMoved
+		return errMoved
+	}
+	return nil
+}
+
+// destroyRest destroys every key of a bucket but the one in use. Nobody stands under them any more.
+func (k *Keys) destroyRest(ctx context.Context, tx *store.Tx, bucket byte) (destroyed int, err error) {
+	sl := slot{tx.Organisation(), purposeBucket, uint32(bucket)}
+	stays, err := k.active(ctx, tx, sl)
+	if err != nil {
+		return 0, err
 	}
 	rows, err := readRows(ctx, tx, selectSlot, sl.org, sl.purpose, sl.period)
 	if err != nil {
@@ -295,7 +304,10 @@ func (k *Keys) renew(ctx context.Context, s id.Scope, bucket byte) (destroyed in
 		if err := k.alone(ctx, tx); err != nil {
 			return err
 		}
-		if destroyed, err = k.endRenewal(ctx, tx, bucket, nil); err != nil || destroyed == 0 {
+		if err := k.moveRest(ctx, tx, bucket, nil); err != nil {
+			return err
+		}
+		if destroyed, err = k.destroyRest(ctx, tx, bucket); err != nil || destroyed == 0 {
 			return err
 		}
 		return k.record(ctx, tx, Event{Kind: KeysDestroyed, Detail: map[string]string{

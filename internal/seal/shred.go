@@ -65,16 +65,23 @@ func (k *Keys) ShredSubjects(ctx context.Context, s id.Scope, basis string, subj
 				return err
 			}
 			for b, gone := range buckets {
-				n, err := k.endRenewal(ctx, tx, b, gone)
+				if err := k.moveRest(ctx, tx, b, gone); err != nil {
+					return err
+				}
+			}
+			// The keys open until here: the owner's last entries about the person are made under them.
+			if err := erase(ctx, tx); err != nil {
+				return err
+			}
+			for b, gone := range buckets {
+				n, err := k.destroyRest(ctx, tx, b)
 				if err != nil {
 					return err
 				}
 				c.Keys += n + len(gone)
 			}
-			if c.Stays, err = stays(ctx, tx); err != nil {
-				return err
-			}
-			return erase(ctx, tx)
+			c.Stays, err = stays(ctx, tx)
+			return err
 		})
 		if !errors.Is(err, errMoved) {
 			return signed, err

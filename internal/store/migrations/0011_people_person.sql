@@ -22,7 +22,7 @@ CREATE TABLE person (
 	organisation_id {{int}} NOT NULL,
 	id              {{blob}} NOT NULL,
 	ordinal         {{int}} NOT NULL, -- the place in every bitmap, never reused
-	state           {{int}} NOT NULL, -- 1 in use, 2 merged into another
+	state           {{int}} NOT NULL, -- 1 in use, 2 merged into another, 3 shredded: the row stays, empty
 	merged_into     {{blob}},
 	version         {{int}} NOT NULL, -- grows with every write
 	projected_to    {{int}} NOT NULL, -- the last event in the projection
