@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/carepost/carepost/internal/agreement"
@@ -64,6 +65,7 @@ type App struct {
 	face     *api.Face
 	delivery *delivery.Engine
 	audience *audience.Audience
+	node     atomic.Pointer[store.Node] // while Run runs
 
 	tasks  sync.WaitGroup
 	ctx    context.Context //nolint:containedctx // the life of background tasks, which outlive the request that began them
@@ -185,7 +187,7 @@ func (a *App) carry(st *store.Store, keys *seal.Keys, led *ledger.Ledger, p *api
 	o := delivery.Options{
 		Store: st, Keys: keys, Ledger: led, Ways: p.Ways, Prepare: p.Sends.Prepare, Outcome: p.Sends.Outcome, PersonKey: p.People.Key,
 		Signing: a.signing(st, p.Organisations), Hello: a.config.HeloName(), Connections: a.config.Connections,
-		Dial: a.options.Dial, Roots: a.options.Roots, Schedule: a.options.Schedule,
+		Dial: a.options.Dial, Roots: a.options.Roots, Schedule: a.options.Schedule, Owns: a.owns, Now: st.Now,
 	}
 	if a.config.Source != "" {
 		o.Sources = []string{a.config.Source}

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
-	"github.com/carepost/carepost/internal/intake"
 	"github.com/carepost/carepost/internal/store"
 )
 
@@ -25,8 +25,8 @@ func (a *App) jobs() []runner {
 		{"imports", a.unforked(a.resumeImports)},
 		{"keys", a.leading("keys", a.every(tendEvery, a.tendKeys))},
 		{"dropped keys", a.every(obeyEvery, a.dropKeys)},
-		{"policies", a.every(time.Hour, a.parts.Ways.Prune)},
-		{"changes", a.every(time.Hour, a.pruneChanges)},
+		{"changes", a.every(passEvery, a.pass)},
+		{"chores", a.chores},
 	}
 }
 
@@ -36,10 +36,10 @@ func (a *App) unforked(run func(ctx context.Context) error) func(ctx context.Con
 	return func(ctx context.Context) error {
 		for {
 			_, forked, err := a.parts.Ledger.CheckFork(ctx)
-			if err != nil {
+			switch {
+			case err != nil && !fault.Is(err, fault.Unavailable): // a database that does not answer now is asked again
 				return err
-			}
-			if !forked {
+			case err == nil && !forked:
 				return run(ctx)
 			}
 			select {
@@ -66,50 +66,6 @@ func (a *App) every(d time.Duration, run func(ctx context.Context) error) func(c
 			}
 		}
 	}
-}
-
-// resumeImports goes on with imports that a stop or a crash cut short.
-func (a *App) resumeImports(ctx context.Context) error {
-	for _, org := range a.organisations(ctx) {
-		scope := id.System(org)
-		var all []intake.Import
-		err := a.parts.Store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) (err error) {
-			const newest = 100
-			all, err = a.parts.Intake.Imports(ctx, tx, newest)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, imp := range all {
-			if imp.State != intake.StateReading && imp.State != intake.StateApplying {
-				continue
-			}
-			if _, err := a.parts.Intake.Resume(ctx, scope, imp.ID, nil); err != nil && ctx.Err() == nil {
-				slog.ErrorContext(ctx, "an import could not be resumed", "import", imp.ID, "error", err)
-			}
-		}
-	}
-	<-ctx.Done()
-	return nil
-}
-
-// pruneChanges drops the changes that the audience index has taken in. On PostgreSQL other nodes may still need them.
-func (a *App) pruneChanges(ctx context.Context) error {
-	if a.parts.Store.Engine() != store.SQLite {
-		return nil
-	}
-	for _, org := range a.organisations(ctx) {
-		passed := a.audience.Passed(org)
-		if passed == 0 {
-			continue
-		}
-		err := a.parts.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error { return a.parts.Ledger.PruneChanges(ctx, tx, passed) })
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // organisations lists the numbers of all organisations; an error is logged by whoever needs the list next.

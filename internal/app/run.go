@@ -19,6 +19,10 @@ import (
 
 // Run serves the socket and works off what is due until ctx ends or a part fails. It returns nil after an orderly stop.
 func (a *App) Run(ctx context.Context) error {
+	return a.join(ctx, a.run)
+}
+
+func (a *App) run(ctx context.Context) error {
 	l, err := Listen(ctx, a.config.SocketPath())
 	if err != nil {
 		return err

@@ -107,11 +107,11 @@ const followChunk = 4096
 func (a *Audience) follow(ctx context.Context, f *follower) (*Index, error) {
 	f.step.Lock()
 	defer f.step.Unlock()
-	if f.index == nil {
-		err := a.build(ctx, f)
-		return f.index, err
-	}
 	for more := true; more; {
+		if f.index == nil {
+			err := a.build(ctx, f)
+			return f.index, err
+		}
 		err := a.o.Store.Read(ctx, id.System(f.org), func(ctx context.Context, tx *store.Tx) (err error) {
 			more, err = a.followOnce(ctx, tx, f)
 			return err
@@ -127,6 +127,11 @@ func (a *Audience) followOnce(ctx context.Context, tx *store.Tx, f *follower) (m
 	changes, err := a.o.Ledger.Changes(ctx, tx, f.seq, followChunk)
 	if err != nil {
 		return false, err
+	}
+	if len(changes) > 0 && changes[0].Seq > f.seq+1 {
+		// This node was away for so long that the others pruned what it has not seen. Numbers have no gap of their own.
+		f.index = nil
+		return true, nil
 	}
 	view := f.index.View()
 	ids := view.turned(f.asOf, tx.Now)

@@ -329,6 +329,10 @@ func (d *dispatcher) crowded(own *lane) bool {
 func (d *dispatcher) pick(l *lane, now time.Time, only Priority) (k streamKey, told int, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.e.o.Owns != nil && !d.e.o.Owns(l.number) { // another node's by now: what is under way here comes to its end, and no more
+		clear(l.streams)
+		return k, 0, false
+	}
 	if l.shape.isParked(now) {
 		return k, 0, false
 	}

@@ -215,7 +215,19 @@ func (in *Intake) Resume(ctx context.Context, scope id.Scope, imp id.Import, pro
 	return in.work(ctx, scope, mapper, j, progress)
 }
 
-func (in *Intake) work(ctx context.Context, scope id.Scope, mapper Mapper, j *job, progress func(Progress)) (*Result, error) {
+// work goes on with an import, on one node at a time.
+func (in *Intake) work(ctx context.Context, scope id.Scope, mapper Mapper, j *job, progress func(Progress)) (result *Result, err error) {
+	led, err := in.Store.TryLead(ctx, "import "+j.id.String(), func(ctx context.Context, _ int64) (err error) {
+		result, err = in.workAlone(ctx, scope, mapper, j, progress)
+		return err
+	})
+	if err == nil && !led {
+		return nil, fault.New(fault.Conflict, "another process works on the import").At("%s", j.id).Hint("let it finish")
+	}
+	return result, err
+}
+
+func (in *Intake) workAlone(ctx context.Context, scope id.Scope, mapper Mapper, j *job, progress func(Progress)) (*Result, error) {
 	w := &worker{Intake: in, scope: scope, mapper: mapper, job: j, progress: progress}
 	if w.progress == nil {
 		w.progress = func(Progress) {}

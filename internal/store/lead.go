@@ -44,7 +44,7 @@ var errLost = errors.New("store: the leader's session is gone; another node may 
 // On SQLite there is one process, which leads at once.
 func (s *Store) Lead(ctx context.Context, name string, run func(ctx context.Context, fence int64) error) error {
 	for {
-		led, err := s.TryLead(ctx, name, run)
+		led, err := s.lead(ctx, name, true, run)
 		switch {
 		case ctx.Err() != nil:
 			return err
@@ -63,6 +63,11 @@ func (s *Store) Lead(ctx context.Context, name string, run func(ctx context.Cont
 
 // TryLead is Lead without the waiting: it tells whether this node led. The error of a lead that was lost satisfies Lost.
 func (s *Store) TryLead(ctx context.Context, name string, run func(ctx context.Context, fence int64) error) (led bool, err error) {
+	return s.lead(ctx, name, false, run)
+}
+
+// lead leads once. It waits for the place, on one connection, only when it is told to.
+func (s *Store) lead(ctx context.Context, name string, wait bool, run func(ctx context.Context, fence int64) error) (led bool, err error) {
 	if s.engine == SQLite {
 		return s.leadHere(ctx, name, run)
 	}
@@ -75,9 +80,21 @@ func (s *Store) TryLead(ctx context.Context, name string, run func(ctx context.C
 		defer cancel()
 		_ = conn.Close(end) // gives the lock free
 	}()
-	var mine bool
-	if err := conn.QueryRow(ctx, sqlTryLead, leadKey(name)).Scan(&mine); err != nil || !mine {
-		return false, s.fault(err)
+	for mine := false; !mine; {
+		if err := conn.QueryRow(ctx, sqlTryLead, leadKey(name)).Scan(&mine); err != nil {
+			return false, fmt.Errorf("ask for the lead: %w", s.fault(err))
+		}
+		switch {
+		case mine:
+		case !wait:
+			return false, nil
+		default:
+			select {
+			case <-ctx.Done():
+				return false, nil
+			case <-time.After(leadAsk):
+			}
+		}
 	}
 	var fence int64
 	if err := conn.QueryRow(ctx, sqlLead, name, s.self[:]).Scan(&fence); err != nil {

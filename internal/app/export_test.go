@@ -1,0 +1,4 @@
+package app
+
+// Winner settles who owns a lane.
+var Winner = winner
