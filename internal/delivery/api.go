@@ -167,7 +167,9 @@ type Outcome struct {
 	Proof tlspolicy.Proof // that the connection gave, when accepted
 	TLS   string          // "TLS 1.3", when accepted over TLS
 	Group string          // the receiver
-	Next  time.Time       // of the next attempt, when Deferred
+	// Domain of the recipient, where the end is about it and not about what was prepared: the person's record may name another by now.
+	Domain string
+	Next   time.Time // of the next attempt, when Deferred
 }
 
 // Options are what an Engine needs. Store to Prepare are needed.

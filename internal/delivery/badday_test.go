@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/carepost/carepost/internal/caretest"
 	"github.com/carepost/carepost/internal/delivery"
@@ -119,5 +120,51 @@ func TestRowsOfNoWorker(t *testing.T) {
 				t.Errorf("%d: %+v", i, got)
 			}
 		}
+	})
+}
+
+// TestOneBadRowStopsNobody: a row whose domain cannot be opened is held, one whose end cannot be written waits, whatever step meets them;
+// the others go.
+func TestOneBadRowStopsNobody(t *testing.T) {
+	caretest.Databases(t, func(t *testing.T, st *store.Store) {
+		var bad atomic.Value
+		bad.Store(map[id.Message]bool{})
+		k := newKit(t, st, func(o *delivery.Options) {
+			o.Outcome = func(_ context.Context, _ *store.Tx, all []delivery.Outcome) error {
+				for _, o := range all {
+					if bad.Load().(map[id.Message]bool)[o.Message] {
+						return errDead
+					}
+				}
+				return nil
+			}
+		})
+		k.serve("x.example", &sink{})
+		ids := k.enqueue(many(40, "x.example", delivery.Care)...)
+		// Left behind by a process that died: one that is well, one whose end cannot be written, both in doubt.
+		k.exec(`UPDATE delivery SET state = 2, lease = 7, holder = 7, intent_at = 1 WHERE organisation_id = 1 AND message_id IN (?, ?)`, ids[0], ids[1])
+		// Overdue: the same.
+		k.exec(`UPDATE delivery SET expires_at = 1 WHERE organisation_id = 1 AND message_id IN (?, ?)`, ids[2], ids[3])
+		// Cannot be opened: one to be routed.
+		k.exec(`UPDATE delivery SET domain = ? WHERE organisation_id = 1 AND message_id = ?`, []byte("no envelope"), ids[4])
+		bad.Store(map[id.Message]bool{ids[1]: true, ids[3]: true})
+		k.run()
+		k.until("the others go", func() bool {
+			c := k.counts()
+			return c.Ended[delivery.Accepted] == 36 && c.Ended[delivery.Expired] == 1 && c.Ended[delivery.Held] == 1 && c.Routing+c.Ready+c.Sending == 2
+		})
+		// Cannot be opened: one that is claimed among others.
+		later := many(10, "x.example", delivery.Care)
+		for i := range later {
+			later[i].Due, later[i].Expires = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
+		}
+		ids = k.enqueue(later...)
+		k.exec(`UPDATE delivery SET domain = ? WHERE organisation_id = 1 AND message_id = ?`, []byte("no envelope"), ids[5])
+		k.exec(`UPDATE delivery SET due_at = 1 WHERE organisation_id = 1 AND state < 2`)
+		bad.Store(map[id.Message]bool{})
+		k.until("all end", func() bool {
+			c := k.counts()
+			return c.Ended[delivery.Accepted] == 37+9 && c.Ended[delivery.Expired] == 2 && c.Ended[delivery.Held] == 2
+		})
 	})
 }

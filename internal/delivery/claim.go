@@ -46,6 +46,7 @@ func (w *worker) claim(ctx context.Context, only Priority) []*row {
 	})
 	if err != nil {
 		w.e.open.done(lease, 1)
+		w.d.troubled(w.lane, k)
 		warn(ctx, "rows cannot be claimed", err)
 		return nil
 	}
@@ -92,6 +93,10 @@ func (w *worker) prepare(ctx context.Context, rows []*row) []*job {
 	var items []Item
 	by := map[id.Message]*job{}
 	for _, r := range rows {
+		if r.domain == "" {
+			w.e.finish(record{row: r, next: unopened(r)})
+			continue
+		}
 		way, ok := ways[r.domain]
 		if !ok {
 			rctx, cancel := context.WithTimeout(ctx, routeTimeout)

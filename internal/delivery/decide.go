@@ -124,6 +124,11 @@ func overdue(r *row) next {
 	return n
 }
 
+// unopened ends a row whose domain nobody can open any more.
+func unopened(r *row) next {
+	return next{end: Held, attempt: r.attempt, doubt: r.doubt, reason: ReasonPrepare}
+}
+
 // nowhere ends a row whose domain takes no mail. The address is suppressed only when the domain says so itself (RFC 7505); a name
 // that is missing today may be an unpaid bill.
 func nowhere(r *row, why tlspolicy.Reason) next {

@@ -32,9 +32,14 @@ type streamKey struct {
 
 // pulse is when a stream's next row is due, and how often that was told.
 type pulse struct {
-	due  time.Time
-	told int
+	due    time.Time
+	told   int
+	failed int       // claims in a row
+	hold   time.Time // none before: the last one failed
 }
+
+// next is when the stream is claimed from next.
+func (p *pulse) next() time.Time { return maxTime(p.due, p.hold) }
 
 // dispatcher gives lanes with due rows to workers.
 type dispatcher struct {
@@ -234,7 +239,7 @@ func (d *dispatcher) serve(ctx, hard context.Context, l *lane, now time.Time) {
 func (l *lane) top(now time.Time) (Priority, bool) {
 	best, found := Priority(255), false
 	for k, p := range l.streams {
-		if !p.due.After(now) && k.priority < best {
+		if !p.next().After(now) && k.priority < best {
 			best, found = k.priority, true
 		}
 	}
@@ -299,8 +304,8 @@ func (d *dispatcher) left(l *lane) {
 
 func (l *lane) earliest() (at time.Time, ok bool) {
 	for _, p := range l.streams {
-		if !ok || p.due.Before(at) {
-			at, ok = p.due, true
+		if next := p.next(); !ok || next.Before(at) {
+			at, ok = next, true
 		}
 	}
 	return at, ok
@@ -344,7 +349,7 @@ func (d *dispatcher) pick(l *lane, now time.Time, only Priority) (k streamKey, t
 	var first, after id.Organisation
 	haveFirst, haveAfter := false, false
 	for key, p := range l.streams {
-		if key.priority != top || p.due.After(now) {
+		if key.priority != top || p.next().After(now) {
 			continue
 		}
 		if !haveFirst || key.org < first {
@@ -362,12 +367,30 @@ func (d *dispatcher) pick(l *lane, now time.Time, only Priority) (k streamKey, t
 	return k, l.streams[k].told, true
 }
 
+// claimPauses follow claims that failed in a row.
+var claimPauses = []time.Duration{100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second}
+
+// troubled writes down that a claim failed: the database is away, or cannot give this stream. The stream pauses, longer each time.
+func (d *dispatcher) troubled(l *lane, k streamKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := l.streams[k]; p != nil {
+		p.failed++
+		p.hold = d.e.o.Now().Add(step(claimPauses, p.failed))
+		heap.Push(&d.alarms, alarm{p.hold, l.number})
+	}
+}
+
 // claimed writes down what a claim found: when the stream's next row is due, or that it has none. What was told meanwhile stands.
 func (d *dispatcher) claimed(l *lane, k streamKey, told int, more bool, due time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := l.streams[k]
-	if p == nil || p.told != told {
+	if p == nil {
+		return
+	}
+	p.failed, p.hold = 0, time.Time{}
+	if p.told != told {
 		return
 	}
 	switch {

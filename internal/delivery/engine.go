@@ -142,7 +142,11 @@ func (e *Engine) begin(ctx context.Context) error {
 	}
 	e.holder = newLease()
 	e.open.forget()
-	return errors.Join(e.forget(ctx, dead), e.hold(ctx), e.restored(ctx), e.takeOver(ctx))
+	if err := errors.Join(e.forget(ctx, dead), e.hold(ctx), e.restored(ctx)); err != nil {
+		return err
+	}
+	warn(ctx, "rows left behind cannot be taken over yet", e.takeOver(ctx)) // keep tries again
+	return nil
 }
 
 // Written counts the outcomes that this engine has written.

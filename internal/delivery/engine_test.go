@@ -14,6 +14,7 @@ import (
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
+	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
 	"github.com/carepost/carepost/internal/tlspolicy"
 )
@@ -46,7 +47,7 @@ func TestTheWay(t *testing.T) {
 }
 
 // entries checks the acts that the ledger has of a message.
-func entries(t *testing.T, k *kit, m id.Message, want ...ledger.Act) {
+func entries(t *testing.T, k *kit, m id.Message, want ...ledger.Act) (all []ledger.Record) {
 	t.Helper()
 	if err := k.led.Numbered(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -57,11 +58,13 @@ func entries(t *testing.T, k *kit, m id.Message, want ...ledger.Act) {
 		for _, r := range page.Records { // the newest first
 			got = append([]ledger.Act{r.Leaf.Act}, got...)
 		}
+		all = page.Records
 		return err
 	})
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("entries %v %v, wanted %v", got, err, want)
 	}
+	return all
 }
 
 // TestNothingGoesOutWeaker: every way in which a receiver can fail to prove itself, with and without a policy of its own.
@@ -280,16 +283,30 @@ func TestInDoubt(t *testing.T) {
 }
 
 func TestDomainsThatTakeNoMail(t *testing.T) {
-	k := newKit(t, caretest.Open(t), nil)
+	st := caretest.Open(t)
+	keys, led := caretest.Ground(t, st)
+	k := newKitOn(t, st, keys, led)
+	k.o.PersonKey = func(ctx context.Context, tx *store.Tx, _ id.Person) (seal.Key, error) {
+		return keys.Month(ctx, tx, seal.PurposeLedger)
+	}
+	k.renew()
 	k.names.hosts = map[string][]string{"null.example": {""}}
-	ids := k.enqueue(delivery.Row{Domain: "gone.example"}, delivery.Row{Domain: "null.example"}, delivery.Row{Domain: "not a domain"})
+	row := func(domain string) delivery.Row {
+		return delivery.Row{Domain: domain, Person: id.New[id.Person](), Purpose: ledger.PurposeTreatment}
+	}
+	rows := []delivery.Row{row("gone.example"), row("null.example"), row("not a domain")}
+	ids := k.enqueue(rows...)
 	k.run()
 	k.ended()
 	for i, suppress := range []bool{false, true, true} {
-		if o := k.last(ids[i]); o.End != delivery.Bounced || o.Suppress != suppress {
+		if o := k.last(ids[i]); o.End != delivery.Bounced || o.Suppress != suppress || o.Person != rows[i].Person {
 			t.Errorf("%d: %+v", i, o)
 		}
-		entries(t, k, ids[i], ledger.ActBounce)
+		for _, e := range entries(t, k, ids[i], ledger.ActBounce) {
+			if e.Purpose != ledger.PurposeTreatment || e.Subject == (ledger.Blind{}) {
+				t.Errorf("%d: the entry is about nobody: %+v", i, e)
+			}
+		}
 	}
 }
 

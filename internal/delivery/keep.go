@@ -143,7 +143,7 @@ func (e *Engine) takeOver(ctx context.Context) error {
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		if err := e.endAll(ctx, rows, e.left); err != nil {
+		if n, err := e.endAll(ctx, rows, e.left); n == 0 {
 			return err
 		}
 	}
@@ -167,31 +167,32 @@ func (e *Engine) expire(ctx context.Context) error {
 			return err
 		}
 		lease := newLease()
-		if err := e.endAll(ctx, rows, func(r *row, _ time.Time) record {
+		if n, err := e.endAll(ctx, rows, func(r *row, _ time.Time) record {
 			r.lease = lease
 			return record{row: r, next: overdue(r), take: true}
-		}); err != nil {
+		}); n == 0 {
 			return err
 		}
 	}
 }
 
-// endAll writes an outcome for each row, each organisation's in a transaction.
-func (e *Engine) endAll(ctx context.Context, rows []*row, outcome func(r *row, now time.Time) record) error {
+// endAll writes an outcome for each row, each organisation's in a transaction, and tells how many it could. One that cannot be written
+// is left for the next round, and keeps nobody else's from being written.
+func (e *Engine) endAll(ctx context.Context, rows []*row, outcome func(r *row, now time.Time) record) (written int, err error) {
 	by := map[id.Organisation][]record{}
 	now := e.o.Now()
 	for _, r := range rows {
 		by[r.org] = append(by[r.org], outcome(r, now))
 	}
 	for org, records := range by {
-		if err := e.write(ctx, org, records); err != nil {
-			return err
-		}
-		for _, r := range records {
-			e.after(r)
-		}
+		err = errors.Join(err, e.alone(ctx, org, records, func(r record, failed error) {
+			if failed == nil {
+				written++
+				e.after(r)
+			}
+		}))
 	}
-	return nil
+	return written, err
 }
 
 // waiting reads rows of all organisations that a moment has passed by.

@@ -78,7 +78,7 @@ func (e *Engine) orphans(ctx context.Context) error {
 		}
 		if err == nil && len(rows) > 0 { // else it was written meanwhile
 			slog.Warn("delivery: rows under a lease that no worker knows are put back", "messages", len(rows))
-			err = e.endAll(ctx, rows, e.left)
+			_, err = e.endAll(ctx, rows, e.left)
 		}
 	}
 	return err

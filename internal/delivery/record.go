@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -121,28 +122,39 @@ func (e *Engine) commit(batch []record) (unwritten []record) {
 	return unwritten
 }
 
-// persist writes records of an organisation, and gives those that it could not. When the database is there, one of them may stand in the
-// way of the others: each is tried alone.
+// persist writes records of an organisation, and gives those that it could not.
 func (e *Engine) persist(ctx context.Context, org id.Organisation, records []record) (unwritten []record) {
-	err := e.write(ctx, org, records)
-	if err != nil && len(records) > 1 && !fault.Is(err, fault.Unavailable) {
-		for _, r := range records {
-			unwritten = append(unwritten, e.persist(ctx, org, []record{r})...)
-		}
-		return unwritten
-	}
-	for _, r := range records {
+	err := e.alone(ctx, org, records, func(r record, failed error) {
 		switch {
-		case err == nil:
+		case failed == nil:
 			e.after(r)
 		case !r.take: // a row that only waits is found again in the table
 			unwritten = append(unwritten, r)
 		}
-	}
+	})
 	if err != nil {
-		slog.Error("delivery: outcomes cannot be written yet", "organisation", org.String(), "messages", len(records), "first", records[0].row.message.String(), "error", err)
+		slog.Error("delivery: outcomes cannot be written yet", "organisation", org.String(), "error", err)
 	}
 	return unwritten
+}
+
+// alone writes records of an organisation together, and where that fails and the database is there, each alone: one of them may stand in
+// the way of the others.
+func (e *Engine) alone(ctx context.Context, org id.Organisation, records []record, each func(r record, failed error)) error {
+	err := e.write(ctx, org, records)
+	if err == nil || len(records) == 1 || fault.Is(err, fault.Unavailable) {
+		for _, r := range records {
+			each(r, err)
+		}
+		return err
+	}
+	err = nil
+	for i := range records {
+		failed := e.write(ctx, org, records[i:i+1])
+		each(records[i], failed)
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
 // after lets the dispatcher know of a row that waits again.
@@ -249,6 +261,9 @@ func (r *record) outcome() Outcome {
 	o := Outcome{
 		Message: r.row.message, Person: r.row.person, Kind: r.row.kind, End: n.end, Attempt: n.attempt, Doubted: n.doubted, Class: n.verdict.Class, Rule: n.verdict.Rule,
 		Suppress: n.suppress, Reason: n.reason, Code: r.reply.Code, Enhanced: r.reply.Enhanced, Stage: r.reply.Stage, Text: r.reply.Text, Group: r.group,
+	}
+	if r.take {
+		o.Domain = r.row.domain
 	}
 	switch n.end {
 	case Deferred:

@@ -3,9 +3,11 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/store"
 	"github.com/carepost/carepost/internal/tlspolicy"
@@ -111,7 +113,7 @@ func (r *router) read(ctx context.Context, limit int) ([]*row, error) {
 		for got.Next() {
 			w := &row{}
 			var due, expires int64
-			if err := got.Scan(&w.org, &w.message, &w.kind, &w.source, &due, &expires, &w.attempt, &w.sealed); err != nil {
+			if err := got.Scan(&w.org, &w.message, &w.person, &w.purpose, &w.kind, &w.priority, &w.source, &due, &expires, &w.attempt, &w.doubt, &w.sealed); err != nil {
 				return fmt.Errorf("read rows to route: %w", err)
 			}
 			w.due, w.expires = store.Time(due), store.Time(expires)
@@ -135,10 +137,15 @@ func (r *router) read(ctx context.Context, limit int) ([]*row, error) {
 	return rows, nil
 }
 
-// openDomains opens the domains of rows of the transaction's organisation.
+// openDomains opens the domains of rows of the transaction's organisation. One whose key is destroyed stays empty: its row is held, and
+// stands in the way of no other.
 func (e *Engine) openDomains(ctx context.Context, tx *store.Tx, rows []*row) error {
 	for _, w := range rows {
 		plain, err := e.o.Keys.Open(ctx, tx, domainCell(w.message), w.sealed)
+		if fault.Is(err, fault.Sealed) {
+			slog.Error("delivery: the domain of a message cannot be opened; it is held", "organisation", w.org.String(), "message", w.message.String())
+			err = nil
+		}
 		if err != nil {
 			return fmt.Errorf("open the domain of message %s: %w", w.message, err)
 		}
@@ -158,6 +165,10 @@ func (r *router) ask(ctx context.Context, k domainKey, rows []*row) {
 		r.mu.Unlock()
 		r.e.wakeRouter()
 	}()
+	if k.domain == "" {
+		r.end(ctx, rows, func(w *row) next { return unopened(w) })
+		return
+	}
 	actx, cancel := context.WithTimeout(ctx, routeTimeout)
 	way := r.e.o.Ways.Resolve(actx, k.org, k.domain)
 	cancel()
@@ -168,15 +179,20 @@ func (r *router) ask(ctx context.Context, k domainKey, rows []*row) {
 	case tlspolicy.Ready, tlspolicy.Broken: // a policy that is not met is the worker's to defer, with its attempts
 		warn(ctx, "rows cannot be routed", r.toLane(ctx, k, way.Group, rows))
 	case tlspolicy.Nowhere:
-		lease := newLease()
-		for _, w := range rows {
-			w.lease = lease
-			r.e.finish(record{row: w, next: nowhere(w, way.Reason), take: true})
-		}
-		r.drained(ctx, rows)
+		r.end(ctx, rows, func(w *row) next { return nowhere(w, way.Reason) })
 	case tlspolicy.Later:
 		warn(ctx, "rows cannot be routed later", r.later(ctx, k, rows))
 	}
+}
+
+// end ends rows that have no lane.
+func (r *router) end(ctx context.Context, rows []*row, how func(w *row) next) {
+	lease := newLease()
+	for _, w := range rows {
+		w.lease = lease
+		r.e.finish(record{row: w, next: how(w), take: true})
+	}
+	r.drained(ctx, rows)
 }
 
 // drained waits until the rows' outcomes are written, so that they are not read again before.

@@ -9,7 +9,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, '', '', 
 
 	// Rows that have no lane yet, those due first.
 	sqlRouting = `
-SELECT organisation_id, message_id, kind, source, due_at, expires_at, attempt, domain FROM delivery
+SELECT organisation_id, message_id, person_id, purpose, kind, priority, source, due_at, expires_at, attempt, doubt, domain FROM delivery
 WHERE state = 0 AND due_at <= ? ORDER BY due_at, organisation_id, message_id LIMIT ?`
 
 	sqlRoute = `UPDATE delivery SET state = 1, lane = ? WHERE organisation_id = ? AND state = 0 AND message_id IN {{blobs}}`

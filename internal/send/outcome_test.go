@@ -51,6 +51,16 @@ func TestBounces(t *testing.T) {
 				t.Errorf("%s: %d suppressions, %+v", key, n, msg)
 			}
 		}
+		// A domain that takes no mail, before anything was prepared: the address there, and none that the record names since.
+		for domain, n := range map[string]int{"nomail.example": 1, "other.example": 0} {
+			address := "d." + domain + "@nomail.example"
+			p := c.patient("domain"+domain, address)
+			_, taken := c.hand(c.careRequest(), p)
+			c.tell(delivery.Outcome{Message: taken[0], Person: p.ID, End: delivery.Bounced, Class: bounce.HardBounce, Suppress: true, Domain: domain})
+			if got := c.suppressed(address); got != n {
+				t.Errorf("%s: %d suppressions", domain, got)
+			}
+		}
 		if c.suppressed("new@trusted.example") != 0 {
 			t.Error("an address that nobody wrote to is suppressed")
 		}

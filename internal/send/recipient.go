@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/carepost/carepost/internal/compose"
@@ -223,8 +224,8 @@ func (s *Sends) suppress(ctx context.Context, tx *store.Tx, o delivery.Outcome) 
 		return err
 	}
 	to, err := s.written(ctx, tx, o.Message)
-	if err != nil || to == "" {
-		return err
+	if err != nil || to == "" || o.Domain != "" && !strings.EqualFold(domainOf(to), o.Domain) {
+		return err // nothing was said of the address that the record names by now
 	}
 	for _, c := range p.Core.Contacts {
 		if c.Channel == people.ChannelEmail && c.Normal == to {
