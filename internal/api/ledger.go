@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,9 +18,10 @@ type ledgerInput struct{ Place }
 
 type ledgerOutput struct {
 	Body struct {
-		Organisation string `json:"organisation"`
-		PublicKey    string `json:"public_key" doc:"What an auditor needs besides the export"`
-		Checkpoint   string `json:"checkpoint" doc:"The newest signed checkpoint: give it away, to be verified against later"`
+		Organisation string                `json:"organisation"`
+		PublicKey    string                `json:"public_key" doc:"What an auditor needs besides the export"`
+		Checkpoint   string                `json:"checkpoint" doc:"The newest signed checkpoint: give it away, to be verified against later"`
+		Witnesses    []ledger.WitnessState `json:"witnesses" doc:"How far each witness of the settings has cosigned the tree"`
 	}
 }
 
@@ -31,7 +33,11 @@ func (f *Face) getLedger(ctx context.Context, in *ledgerInput) (*ledgerOutput, e
 	out := &ledgerOutput{}
 	out.Body.Organisation, out.Body.PublicKey = s.Organisation.String(), f.Ledger.PublicKey()
 	signed, err := f.Ledger.Checkpoint(ctx, s.Organisation)
+	if err != nil {
+		return nil, err
+	}
 	out.Body.Checkpoint = string(signed)
+	out.Body.Witnesses, err = f.Ledger.Witnessed(ctx, s.Organisation)
 	return out, err
 }
 
@@ -111,16 +117,33 @@ func (f *Face) exportLedger(ctx context.Context, in *ledgerInput) (*huma.StreamR
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Ledger.Numbered(ctx, s.Organisation); err != nil {
+	signed, err := f.cosigned(ctx, s.Organisation)
+	if err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(h huma.Context) {
 		h.SetHeader("Content-Type", "application/x-tar")
-		if err := f.Ledger.Export(h.Context(), s.Organisation, h.BodyWriter()); err != nil {
+		if err := f.Ledger.ExportAt(h.Context(), s.Organisation, signed, h.BodyWriter()); err != nil {
 			// The archive ends before its time, and Verify says so: a status can no longer be sent.
 			f.failed(h.Context(), "export-ledger", err)
 		}
 	}}, nil
+}
+
+// cosigned gives the checkpoint of the tree as it is now, cosigned by the witnesses that answer in time: an export waits for none that
+// does not.
+func (f *Face) cosigned(ctx context.Context, org id.Organisation) ([]byte, error) {
+	const patience = 15 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	signed, err := f.Ledger.Cosign(ctx, org)
+	if signed == nil {
+		return nil, err
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "an export goes without a witness", "organisation", org, "error", err)
+	}
+	return signed, nil
 }
 
 type reopenOutput struct {

@@ -29,6 +29,7 @@ import (
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/intake"
+	"github.com/carepost/carepost/internal/intake/csv"
 	"github.com/carepost/carepost/internal/intake/fhir"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/organisation"
@@ -115,6 +116,9 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	if err != nil {
 		return err
 	}
+	if err := led.Witnesses(a.config.Witnesses, a.client()); err != nil {
+		return err
+	}
 	p := api.Parts{Store: st, Ring: ring, Keys: keys, Ledger: led, Now: time.Now, Hello: a.config.HeloName()}
 	p.Organisations = organisation.New(st, keys, led)
 	p.People = people.New(st, keys, led)
@@ -122,7 +126,8 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	p.Agreements = agreement.New(keys, led)
 	p.Staff = staff.New(keys, led)
 	p.Intake = intake.New(intake.Needs{
-		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}, csv.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Suppress: p.Consents.SuppressAll, Withdraw: p.Consents.WithdrawFacts, WithdrawSuppressions: p.Consents.WithdrawImport,
 	})
 	p.Audience = audience.New(audience.Options{Store: st, Keys: keys, Ledger: led, People: p.People, Fresh: a.config.Freshness, Zone: zoneOf(p.Organisations)})
 	a.audience = p.Audience

@@ -31,12 +31,32 @@ func (a *App) examine(ctx context.Context) []api.Finding {
 		err = fault.New(fault.Conflict, "the database is behind what its ledger signed: it was restored")
 	}
 	add("ledger", err, "is what was signed", "carepost ledger reopen, when the restore was meant")
+	if a.config.Witnesses != "" {
+		add("witnesses", a.witnessed(ctx, time.Now()), "have cosigned every tree within the last day", "look at the log for what they answer; give their operators the key that carepost ledger show prints")
+	}
 	add("key ring", a.keysApart(), "on another volume than the data, readable by its owner only", "move the key folder to another volume")
 	add("key epoch", a.epochFresh(time.Now()), "begun within the last two days", "carepost key rotate; the server does so each night")
 	add("swap", swapOff(), "off, or none", "turn swap off or encrypt it: memory holds records")
 	add("disk", a.room(), "room for the database to grow", "free space on the data volume")
 	all = append(all, a.examineOrganisations(ctx)...)
 	return all
+}
+
+// witnessed looks whether each witness has cosigned each tree lately: what it has not seen can still be rewritten unnoticed.
+func (a *App) witnessed(ctx context.Context, now time.Time) error {
+	const late = 26 * time.Hour // a tree that does not grow is cosigned once a day
+	for _, org := range append([]id.Organisation{id.Installation}, a.organisations(ctx)...) {
+		all, err := a.parts.Ledger.Witnessed(ctx, org)
+		if err != nil {
+			return err
+		}
+		for _, w := range all {
+			if w.Size+w.Behind > 0 && now.Sub(w.Time) > late {
+				return fault.New(fault.Unavailable, "%s has not cosigned the last %d entries", w.Witness, w.Behind).At("%s", org)
+			}
+		}
+	}
+	return nil
 }
 
 func (a *App) keysApart() error {

@@ -20,6 +20,7 @@ type runner struct {
 func (a *App) jobs() []runner {
 	return []runner{
 		{"ledger", a.parts.Ledger.Run},
+		{"witnesses", a.askWitnesses},
 		{"delivery", a.unforked(a.delivery.Run)},
 		{"audience", a.audience.Run},
 		{"imports", a.unforked(a.resumeImports)},
@@ -81,6 +82,18 @@ func (a *App) organisations(ctx context.Context) (all []id.Organisation) {
 		slog.ErrorContext(ctx, "the organisations could not be listed", "error", err)
 	}
 	return all
+}
+
+// askWitnesses has the ledger's trees cosigned by the witnesses in the settings, if there are any: one node for all. Two that ask at
+// once would do no harm: the later one is told the size that the witness has seen by then.
+func (a *App) askWitnesses(ctx context.Context) error {
+	if a.config.Witnesses == "" {
+		<-ctx.Done()
+		return nil
+	}
+	return a.parts.Store.Lead(ctx, "witnesses", func(ctx context.Context, _ int64) error {
+		return a.parts.Ledger.RunWitnesses(ctx, a.config.WitnessEach)
+	})
 }
 
 // RunLedger numbers and signs while a command works on an installation that nobody serves.

@@ -46,6 +46,9 @@ func (a *App) run(ctx context.Context) error {
 	for _, j := range a.jobs() {
 		start(j.name, j.run)
 	}
+	if fork, forked, err := a.parts.Ledger.CheckFork(ctx); err == nil && forked {
+		slog.ErrorContext(ctx, "the database is behind what its ledger signed: it was restored; nothing is sent until carepost ledger reopen", "trees", len(fork.Trees))
+	}
 	slog.InfoContext(ctx, "carepost is ready", "socket", a.config.SocketPath(), "engine", a.parts.Store.Engine())
 	<-ctx.Done()
 	for range running {

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"net/http"
 	"time"
 
 	"github.com/carepost/carepost/internal/organisation"
@@ -17,4 +19,12 @@ func zoneOf(all *organisation.Organisations) func(context.Context, *store.Tx) (*
 		}
 		return o.Profile.Location()
 	}
+}
+
+// client carries requests to other houses: what a test replaces is replaced here as well.
+func (a *App) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: a.options.Dial, TLSClientConfig: &tls.Config{RootCAs: a.options.Roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 2 * time.Minute, ForceAttemptHTTP2: true,
+	}}
 }

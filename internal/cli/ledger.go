@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/carepost/carepost/internal/api"
@@ -16,10 +17,11 @@ import (
 )
 
 type ledgerCommand struct {
-	Show   ledgerShowCommand   `cmd:"" help:"The newest checkpoint, the public key and the newest entries."`
-	Export ledgerExportCommand `cmd:"" help:"Write the tree as an archive that verifies offline."`
-	Verify ledgerVerifyCommand `cmd:"" help:"Verify an archive offline: nothing but the file and the public key is needed."`
-	Reopen ledgerReopenCommand `cmd:"" help:"Admit that the database was restored, and go on."`
+	Show    ledgerShowCommand    `cmd:"" help:"The newest checkpoint, the public key and the newest entries."`
+	Export  ledgerExportCommand  `cmd:"" help:"Write the tree as an archive that verifies offline."`
+	Verify  ledgerVerifyCommand  `cmd:"" help:"Verify an archive offline: nothing but the file and the public key is needed."`
+	Reopen  ledgerReopenCommand  `cmd:"" help:"Admit that the database was restored, and go on."`
+	Witness ledgerWitnessCommand `cmd:"" help:"Be the witness of other houses' ledgers: cosign what continues what was seen before."`
 }
 
 type ledgerShowCommand struct {
@@ -31,9 +33,10 @@ type ledgerShowCommand struct {
 func (c *ledgerShowCommand) Run(e *env) error {
 	return e.with(func(cl *client) error {
 		var head struct {
-			Organisation string `json:"organisation"`
-			PublicKey    string `json:"public_key"`
-			Checkpoint   string `json:"checkpoint"`
+			Organisation string                `json:"organisation"`
+			PublicKey    string                `json:"public_key"`
+			Checkpoint   string                `json:"checkpoint"`
+			Witnesses    []ledger.WitnessState `json:"witnesses"`
 		}
 		if err := cl.call(e.ctx, http.MethodGet, "/ledger", nil, nil, &head); err != nil {
 			return err
@@ -50,6 +53,9 @@ func (c *ledgerShowCommand) Run(e *env) error {
 			return err
 		}
 		e.say("public key  %s\n\n%s", head.PublicKey, head.Checkpoint)
+		for _, w := range head.Witnesses {
+			e.say("%s", witnessed(w))
+		}
 		for _, x := range page.Entries {
 			detail := ""
 			for _, k := range sortedKeys(x.Detail) {
@@ -60,7 +66,7 @@ func (c *ledgerShowCommand) Run(e *env) error {
 			}
 			e.say("%8d  %s  %-20s %-14s%s", x.Number, x.At.Format(time.RFC3339), x.Actor, x.Act, detail)
 		}
-		return e.result(map[string]any{"public_key": head.PublicKey, "checkpoint": head.Checkpoint, "entries": page.Entries, "next": page.Next})
+		return e.result(map[string]any{"public_key": head.PublicKey, "checkpoint": head.Checkpoint, "witnesses": head.Witnesses, "entries": page.Entries, "next": page.Next})
 	})
 }
 
@@ -92,16 +98,17 @@ func (c *ledgerExportCommand) Run(e *env) error {
 }
 
 type ledgerVerifyCommand struct {
-	File  string `arg:"" help:"The archive."`
-	Key   string `required:"" help:"The public key, or a file that holds it."`
-	Known string `help:"A checkpoint that you kept from before: proves that nothing since then was dropped or changed." placeholder:"FILE"`
+	File    string   `arg:"" help:"The archive."`
+	Key     string   `required:"" help:"The public key, or a file that holds it."`
+	Known   string   `help:"A checkpoint that you kept from before: proves that nothing since then was dropped or changed." placeholder:"FILE"`
+	Witness []string `help:"Public key of a witness, or a file that holds it, that must have cosigned the archive's checkpoint or the known one. May repeat." placeholder:"KEY" sep:"none"`
 }
 
 // Run verifies; it opens no installation.
 func (c *ledgerVerifyCommand) Run(e *env) error {
-	key := c.Key
-	if raw, err := os.ReadFile(c.Key); err == nil {
-		key = string(raw)
+	witnesses := make([]string, len(c.Witness))
+	for i, w := range c.Witness {
+		witnesses[i] = keyText(w)
 	}
 	var known []byte
 	if c.Known != "" {
@@ -116,7 +123,7 @@ func (c *ledgerVerifyCommand) Run(e *env) error {
 		return fault.Wrap(fault.Invalid, err, "the archive cannot be read").At("%s", c.File)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	report, err := ledger.Verify(io.Reader(f), key, known)
+	report, err := ledger.Verify(io.Reader(f), keyText(c.Key), known, witnesses...)
 	if err != nil {
 		if flaw, ok := errors.AsType[*ledger.FlawError](err); ok {
 			e.say("NOT VERIFIED: %s", flaw.Error())
@@ -130,6 +137,9 @@ func (c *ledgerVerifyCommand) Run(e *env) error {
 	}
 	for _, r := range report.Restores {
 		e.say("  entry %d admits a restore: %s", r.Entry, lost(r.From, r.To))
+	}
+	for _, w := range report.Witnesses {
+		e.say("%s has cosigned the first %d entries, at %s", w.Witness, w.Size, w.Time.Format(time.RFC3339))
 	}
 	e.say("%s", report.Latest)
 	return e.result(struct {
@@ -165,4 +175,19 @@ func lost(from, to int64) string {
 		return "no entries that we know of were lost"
 	}
 	return fmt.Sprintf("%d to %d were lost", from, to-1)
+}
+
+// keyText gives a public key that stands on the command line or in a file.
+func keyText(key string) string {
+	if raw, err := os.ReadFile(key); err == nil {
+		return strings.TrimSpace(string(raw))
+	}
+	return key
+}
+
+func witnessed(w ledger.WitnessState) string {
+	if w.Size == 0 {
+		return w.Witness + " has cosigned nothing yet"
+	}
+	return fmt.Sprintf("%s has cosigned %d entries, at %s; %d since", w.Witness, w.Size, w.Time.Format(time.RFC3339), w.Behind)
 }

@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"founded": founded, "ready": ready, "keep": keep, "object": object, "field": field, "flip": flip, "deep": deep, "crlf": crlf,
+			"founded": founded, "ready": ready, "written": written, "keep": keep, "object": object, "field": field, "flip": flip, "deep": deep, "crlf": crlf,
 		},
 		RequireExplicitExec: true,
 	})
@@ -72,6 +72,19 @@ func ready(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("no server came: %v", err)
+		}
+	}
+}
+
+// written FILE waits until a background command has written a line into a file.
+func written(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if raw, err := os.ReadFile(path); err == nil && bytes.HasSuffix(raw, []byte("\n")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s was not written", args[0])
 		}
 	}
 }

@@ -22,6 +22,8 @@ type Config struct {
 	Source      string        `key:"source" doc:"Source IP address of outgoing mail. Empty lets the system choose."`
 	Connections int           `key:"connections" default:"100" min:"1" max:"10000" doc:"Most connections to receiving mail servers at once."`
 	Freshness   time.Duration `key:"freshness" default:"48h" doc:"How long after its last import a source counts as fresh. Absence in a silent source is unknown, not a no."`
+	Witnesses   string        `key:"witnesses" doc:"Who cosigns the ledger: the URL of a witness, a space and its public key; a semicolon before the next one. Empty asks nobody."`
+	WitnessEach time.Duration `key:"witness-each" default:"1m" doc:"How often the witnesses are asked for trees of the ledger that grew."`
 	LogLevel    string        `key:"log-level" default:"info" oneof:"debug info warn error" doc:"Least level that is logged."`
 }
 

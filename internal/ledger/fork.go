@@ -28,13 +28,6 @@ type ForkedTree struct {
 	Diverged     bool  // there are as many entries, and they are others: what is lost may begin anywhere
 }
 
-func (f Fork) lost() (n int64) {
-	for _, t := range f.Trees {
-		n += t.To - t.From
-	}
-	return n
-}
-
 // CheckFork compares the database with the mark of what was signed. While it says true, no lane may run and nothing is appended,
 // until Reopen.
 func (l *Ledger) CheckFork(ctx context.Context) (Fork, bool, error) {

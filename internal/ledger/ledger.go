@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -46,7 +45,7 @@ type edge struct {
 const maxEdges = 1024
 
 // New opens the ledger of a database. On SQLite every group commit numbers, hashes and signs what it holds from here on; on
-// PostgreSQL Run does. When the database is behind what was signed, it says so in the log and takes no entry until Reopen.
+// PostgreSQL Run does. When the database is behind what was signed, CheckFork says so and no entry is taken until Reopen.
 func New(ctx context.Context, st *store.Store, keys *seal.Keys, signer Signer) (*Ledger, error) {
 	if signer.origin == "" {
 		return nil, fault.New(fault.Invalid, "the ledger has no key").Hint("open it with OpenSigner")
@@ -60,19 +59,19 @@ func New(ctx context.Context, st *store.Store, keys *seal.Keys, signer Signer) (
 		appended: map[id.Organisation]bool{}, edges: map[id.Organisation]*edge{},
 		broken: map[id.Organisation]error{},
 	}
-	fork, forked, err := l.CheckFork(ctx)
+	_, forked, err := l.CheckFork(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if forked {
-		l.forked.Store(true)
-		slog.ErrorContext(ctx, "the database is behind what the ledger signed: it was restored", "trees", len(fork.Trees), "lost", fork.lost())
+		l.forked.Store(true) // whoever runs it says so: the command that reopens it has nothing to complain of
 	} else if err := l.adoptSigned(ctx); err != nil {
 		return nil, err
 	}
 	if st.Engine() == store.SQLite {
 		st.BeforeCommit(l.beforeCommit)
 	}
+	keys.KeepBook(l.keyBook())
 	return l, nil
 }
 
