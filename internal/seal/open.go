@@ -183,3 +183,6 @@ func readRows(ctx context.Context, tx *store.Tx, query string, args ...any) (all
 	}
 	return all, rows.Err()
 }
+
+// RingPath gives the file of the ring.
+func (k *Keys) RingPath() string { return k.ring.Path() }
