@@ -127,7 +127,11 @@ func (h *house) furnish() {
 		h.t.Fatal(err)
 	}
 	h.ids = map[string]string{"person": person.String()}
-	h.must(http.MethodPost, "/senders", h.sample("create-sender"))
+	h.ids["sender"] = h.must(http.MethodPost, "/senders", h.sample("create-sender"))["id"].(string)
+	h.ids["agreement"] = h.must(http.MethodPost, "/agreements", h.sample("create-agreement"))["id"].(string)
+	h.must(http.MethodPost, "/records", h.sample("create-records"))
+	records := h.must(http.MethodGet, "/people/"+h.ids["person"]+"/records", "")["records"].([]any)
+	h.ids["record"] = records[0].(map[string]any)["id"].(string)
 	h.must(http.MethodPost, "/segments", h.sample("create-segment"))
 	h.must(http.MethodPost, "/templates", h.sample("create-template"))
 	h.ids["user"] = h.must(http.MethodPost, "/users", h.sample("create-user"))["id"].(string)
@@ -149,7 +153,13 @@ func (h *house) sample(operation string) string {
 		"create-user":         `{"email":"ada@riverside.example","name":"Ada","roles":["marketer"]}`,
 		"create-import":       `{"source":"ehr","path":"/nonexistent/export"}`,
 		"create-records":      `{"records":[{"person":"` + h.ids["person"] + `","kind":"consent","channel":"email","topic":"recalls","how":"form"}]}`,
-		"create-agreement":    `{"terms":{"counterparty":"Acme","services":["mx.partner.example"],"from":"2026-01-01"}}`,
+		"create-agreement":    `{"terms":{"counterparty":"Acme","services":["mx.partner.example"],"from":"2026-01-01","agent":"no","document":"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=","clauses":[]}}`,
+		"amend-agreement":     `{"terms":{"counterparty":"Acme","services":["mx.partner.example"],"from":"2026-01-01","until":"2027-01-01","agent":"no","document":"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=","clauses":[]}}`,
+		"end-agreement":       `{"on":"2026-12-31"}`,
+		"end-record":          `{"person":"` + h.ids["person"] + `","record":"` + h.ids["record"] + `","how":"form"}`,
+		"answer-proposal":     `{"person":"` + h.ids["person"] + `","record":"` + h.ids["record"] + `","accept":true,"how":"form"}`,
+		"put-value-set":       `{"name":"mine","members":["icd10:E11.*"]}`,
+		"set-profile":         `{"version":1,"profile":{"name":"Riverside LLC","display":"Riverside","zone":"UTC","languages":["en"],"postal":{"lines":["1 Road"],"city":"Austin","state":"TX","postal_code":"78701","country":"US"}}}`,
 		"create-segment":      `{"name":"everyone","rule":"age >= 18","note":"all"}`,
 		"try-rule":            `{"rule":"age >= 18"}`,
 		"find-people":         `{"name":"quill"}`,
@@ -165,7 +175,7 @@ func (h *house) path(operation, path string) string {
 	noun := strings.Split(strings.TrimPrefix(path, "/api/v1/"), "/")[0]
 	one := map[string]string{
 		"users": h.ids["user"], "routes": h.ids["route"], "people": h.ids["person"], "sends": h.ids["send"], "messages": h.ids["message"],
-		"imports": id.New[id.Import]().String(),
+		"imports": id.New[id.Import]().String(), "senders": h.ids["sender"], "agreements": h.ids["agreement"],
 	}[noun]
 	name := map[string]string{"domains": "riverside.example", "segments": "everyone", "templates": "Care"}[noun]
 	path = strings.NewReplacer("{id}", one, "{name}", name, "{role}", "marketer", "{person}", h.ids["person"]).Replace(path)

@@ -2,14 +2,12 @@ package api
 
 import (
 	"context"
-	"net/netip"
 	"path/filepath"
 	"time"
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
-	"github.com/carepost/carepost/internal/organisation"
 	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
 )
@@ -152,43 +150,4 @@ func (f *Face) doctor(ctx context.Context, _ *struct{}) (*doctorOutput, error) {
 		out.Body.Healthy = out.Body.Healthy && found.OK
 	}
 	return out, nil
-}
-
-type checkDomainInput struct {
-	Place
-	Name string `path:"name"`
-}
-
-type checkDomainOutput struct {
-	Body struct {
-		Ready  bool                 `json:"ready"`
-		Checks []organisation.Check `json:"checks"`
-	}
-}
-
-func (f *Face) checkDomain(ctx context.Context, in *checkDomainInput) (*checkDomainOutput, error) {
-	setup := organisation.Setup{Host: f.Hello, Sources: []netip.Addr{}}
-	for _, s := range f.Sources {
-		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "a source is not an IP address").At("source")
-		}
-		setup.Sources = append(setup.Sources, a)
-	}
-	err := f.read(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		d, err := f.Organisations.Domain(ctx, tx, in.Name)
-		if err != nil {
-			return err
-		}
-		setup.Domain = d.Name
-		setup.Keys, err = f.Organisations.Keys(ctx, tx, d.ID)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	checks, err := organisation.CheckDomain(ctx, f.DNS, setup)
-	out := &checkDomainOutput{}
-	out.Body.Checks, out.Body.Ready = checks, organisation.Ready(checks)
-	return out, err
 }

@@ -3,14 +3,12 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/law"
 	"github.com/carepost/carepost/internal/organisation"
 	"github.com/carepost/carepost/internal/store"
-	"github.com/carepost/carepost/internal/tlspolicy"
 )
 
 // Organisation is an organisation as the face shows it.
@@ -55,6 +53,50 @@ func (f *Face) createOrganisation(ctx context.Context, in *createOrganisationInp
 	actor, _ := ctx.Value(actorKey{}).(id.Actor)
 	n, err := f.Organisations.Create(ctx, actor, in.Body.Host, p)
 	return &organisationOutput{Organisation{n.String(), in.Body.Host, true}}, err
+}
+
+// Profile is what an organisation says of itself, and the version that was read: a change names it.
+type Profile struct {
+	Version int64           `json:"version"`
+	Profile json.RawMessage `json:"profile" doc:"name, display, zone, languages, phone, postal"`
+}
+
+type profileInput struct{ Place }
+
+type profileOutput struct{ Body Profile }
+
+func (f *Face) getProfile(ctx context.Context, in *profileInput) (*profileOutput, error) {
+	out := &profileOutput{}
+	return out, f.read(ctx, in, func(ctx context.Context, tx *store.Tx) error { return f.profile(ctx, tx, out) })
+}
+
+func (f *Face) profile(ctx context.Context, tx *store.Tx, out *profileOutput) error {
+	o, err := f.Organisations.Get(ctx, tx)
+	if err != nil {
+		return err
+	}
+	out.Body.Version = o.Version
+	out.Body.Profile, err = json.Marshal(o.Profile)
+	return err
+}
+
+type setProfileInput struct {
+	Place
+	Body Profile
+}
+
+func (f *Face) setProfile(ctx context.Context, in *setProfileInput) (*profileOutput, error) {
+	var p organisation.Profile
+	if err := strict(in.Body.Profile, &p); err != nil {
+		return nil, err
+	}
+	out := &profileOutput{}
+	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
+		if err := f.Organisations.SetProfile(ctx, tx, p, in.Body.Version); err != nil {
+			return err
+		}
+		return f.profile(ctx, tx, out)
+	})
 }
 
 // Policy is the protection policy as it travels.
@@ -170,140 +212,17 @@ func (f *Face) createSender(ctx context.Context, in *createSenderInput) (*sender
 	})
 }
 
-// Domain is a domain that the organisation sends from; its check says which records it needs.
-type Domain struct {
-	ID     string    `json:"id"`
-	Name   string    `json:"name"`
-	MadeAt time.Time `json:"made_at"`
-}
-
-type domainsInput struct{ Place }
-
-type domainsOutput struct {
-	Body struct {
-		Domains []Domain `json:"domains"`
-	}
-}
-
-func (f *Face) listDomains(ctx context.Context, in *domainsInput) (*domainsOutput, error) {
-	out := &domainsOutput{}
-	out.Body.Domains = []Domain{}
-	return out, f.read(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		all, err := f.Organisations.Domains(ctx, tx)
-		for _, d := range all {
-			out.Body.Domains = append(out.Body.Domains, Domain{ID: d.ID.String(), Name: d.Name, MadeAt: d.MadeAt})
-		}
-		return err
-	})
-}
-
-type createDomainInput struct {
-	Place
-	Body struct {
-		Name string `json:"name" maxLength:"253"`
-	}
-}
-
-type domainOutput struct{ Body Domain }
-
-func (f *Face) createDomain(ctx context.Context, in *createDomainInput) (*domainOutput, error) {
-	keys, err := organisation.NewKeys(f.Now())
-	if err != nil {
-		return nil, err
-	}
-	out := &domainOutput{}
-	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		d, err := f.Organisations.AddDomain(ctx, tx, in.Body.Name, keys)
-		out.Body = Domain{ID: d.ID.String(), Name: d.Name, MadeAt: d.MadeAt}
-		return err
-	})
-}
-
-// Route is a configured route as it travels. The password of a login is taken and never shown.
-type Route struct {
-	ID        string `json:"id,omitempty" readOnly:"true"`
-	Domain    string `json:"domain" maxLength:"253" doc:"Recipient domain, or * for all that have no route of their own"`
-	Host      string `json:"host" maxLength:"253"`
-	Port      int    `json:"port,omitempty" minimum:"0" maximum:"65535"`
-	Name      string `json:"name,omitempty" maxLength:"253" doc:"What its certificate must prove; empty is the host"`
-	CA        string `json:"ca,omitempty" maxLength:"65536" doc:"PEM of the only authorities that count"`
-	User      string `json:"user,omitempty" maxLength:"256"`
-	Password  string `json:"password,omitempty" maxLength:"1024" writeOnly:"true"`
-	Implicit  bool   `json:"implicit,omitempty" doc:"TLS from the first byte"`
-	Unproven  bool   `json:"unproven,omitempty" doc:"TLS here proves nothing: a server on this machine or a network of one's own"`
-	Agreement string `json:"agreement,omitempty" doc:"The agreement with who runs the server"`
-}
-
-type routesInput struct{ Place }
-
-type routesOutput struct {
-	Body struct {
-		Routes []Route `json:"routes"`
-	}
-}
-
-func (f *Face) listRoutes(ctx context.Context, in *routesInput) (*routesOutput, error) {
-	out := &routesOutput{}
-	out.Body.Routes = []Route{}
-	return out, f.read(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		all, err := f.Ways.Routes(ctx, tx)
-		for _, r := range all {
-			one := Route{ID: r.ID.String(), Domain: r.Domain, Host: r.Host, Port: r.Port, Name: r.Name, CA: string(r.CA), Implicit: r.Implicit, Unproven: r.Unproven}
-			if r.Login != nil {
-				one.User = r.Login.User
-			}
-			if !r.Agreement.IsZero() {
-				one.Agreement = r.Agreement.String()
-			}
-			out.Body.Routes = append(out.Body.Routes, one)
-		}
-		return err
-	})
-}
-
-type createRouteInput struct {
-	Place
-	Body Route
-}
-
-type routeOutput struct {
-	Body struct {
-		ID string `json:"id"`
-	}
-}
-
-func (f *Face) createRoute(ctx context.Context, in *createRouteInput) (*routeOutput, error) {
-	b := in.Body
-	r := tlspolicy.Route{Domain: b.Domain, Host: b.Host, Port: b.Port, Name: b.Name, CA: []byte(b.CA), Implicit: b.Implicit, Unproven: b.Unproven}
-	if b.User != "" {
-		r.Login = &tlspolicy.Login{User: b.User, Password: b.Password}
-	}
-	if b.Agreement != "" {
-		a, err := id.Parse[id.Agreement](b.Agreement)
-		if err != nil {
-			return nil, err
-		}
-		r.Agreement = a
-	}
-	out := &routeOutput{}
-	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		made, err := f.Ways.SetRoute(ctx, tx, r)
-		out.Body.ID = made.String()
-		return err
-	})
-}
-
-type deleteRouteInput struct {
+type closeSenderInput struct {
 	Place
 	ID string `path:"id"`
 }
 
-func (f *Face) deleteRoute(ctx context.Context, in *deleteRouteInput) (*emptyOutput, error) {
-	r, err := id.Parse[id.Route](in.ID)
+func (f *Face) closeSender(ctx context.Context, in *closeSenderInput) (*emptyOutput, error) {
+	sender, err := id.Parse[id.SenderIdentity](in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &emptyOutput{}, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error { return f.Ways.RemoveRoute(ctx, tx, r) })
+	return &emptyOutput{}, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error { return f.Organisations.CloseSender(ctx, tx, sender) })
 }
 
 // strict decodes a part of a body whose shape another package owns; unknown fields are refused.

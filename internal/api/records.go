@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/carepost/carepost/internal/agreement"
 	"github.com/carepost/carepost/internal/consent"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
@@ -19,7 +18,7 @@ import (
 type RecordIn struct {
 	Person     string      `json:"person,omitempty" doc:"per_..., or identifier"`
 	Identifier *Identifier `json:"identifier,omitempty"`
-	Kind       string      `json:"kind" enum:"consent,authorization,restriction,confidential,plain-request,suppression"`
+	Kind       string      `json:"kind" enum:"consent,authorization,restriction,confidential,plain-request,suppression,part2"`
 	How        string      `json:"how,omitempty" maxLength:"50" doc:"form, phone, in person, reply: how we know"`
 
 	Channel  string   `json:"channel,omitempty" enum:"email,phone,post"`
@@ -49,6 +48,8 @@ type RecordIn struct {
 	Answer   string `json:"answer,omitempty" maxLength:"1000" doc:"plain-request: what the person said to it"`
 	Covers   string `json:"covers,omitempty" enum:"address,all,commercial,fundraising,topic,texts" doc:"suppression"`
 	Reason   string `json:"reason,omitempty" maxLength:"100" doc:"suppression: asked, complained, returned"`
+	Holder   string `json:"holder,omitempty" enum:"outside,proxy,representative" doc:"part2: who may be told"`
+	Document string `json:"document,omitempty" maxLength:"64" doc:"part2: SHA-256 of the signed document, in hex: 42 CFR 2.31"`
 }
 
 type createRecordsInput struct {
@@ -106,6 +107,8 @@ func (f *Face) record(ctx context.Context, tx *store.Tx, r RecordIn) error {
 		return err
 	case "authorization":
 		return f.authorize(ctx, tx, person, r, how)
+	case "part2":
+		return f.part2(ctx, tx, person, r, how)
 	case "restriction":
 		return f.restrict(ctx, tx, person, r, how)
 	case "confidential":
@@ -237,6 +240,7 @@ type RecordLine struct {
 	Kind    string    `json:"kind"`
 	ID      string    `json:"id"`
 	InForce bool      `json:"in_force"`
+	Waits   bool      `json:"waits,omitempty" doc:"A source says so; a person must agree"`
 	MadeAt  time.Time `json:"made_at"`
 	Missing []string  `json:"missing,omitempty" doc:"authorization: what 45 CFR 164.508(c) asks for and the form lacks"`
 }
@@ -267,7 +271,7 @@ func (f *Face) listRecords(ctx context.Context, in *personInput) (*recordsOutput
 func linesOf(r consent.Record) []RecordLine {
 	lines := []RecordLine{}
 	add := func(kind, text string, row consent.Row, missing ...string) {
-		lines = append(lines, RecordLine{kind, text, row.Status == consent.InForce, row.Made, missing})
+		lines = append(lines, RecordLine{kind, text, row.Status == consent.InForce, row.Status == consent.Proposed, row.Made, missing})
 	}
 	for _, x := range r.Consents {
 		add("consent", x.ID.String(), x.Row)
@@ -291,47 +295,11 @@ func linesOf(r consent.Record) []RecordLine {
 	for _, x := range r.Suppressions {
 		add("suppression", x.ID.String(), x.Row)
 	}
-	return lines
-}
-
-// Agreement is a business associate agreement as it travels.
-type Agreement struct {
-	ID    string          `json:"id,omitempty" readOnly:"true"`
-	Terms agreement.Terms `json:"terms"`
-}
-
-type agreementsInput struct{ Place }
-
-type agreementsOutput struct {
-	Body struct {
-		Agreements []Agreement `json:"agreements"`
+	for _, x := range r.Part2 {
+		add("part2", x.ID.String(), x.Row)
 	}
-}
-
-func (f *Face) listAgreements(ctx context.Context, in *agreementsInput) (*agreementsOutput, error) {
-	out := &agreementsOutput{}
-	out.Body.Agreements = []Agreement{}
-	return out, f.read(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		all, err := f.Agreements.List(ctx, tx)
-		for _, a := range all {
-			out.Body.Agreements = append(out.Body.Agreements, Agreement{a.ID.String(), a.Terms})
-		}
-		return err
-	})
-}
-
-type createAgreementInput struct {
-	Place
-	Body Agreement
-}
-
-type agreementOutput struct{ Body Agreement }
-
-func (f *Face) createAgreement(ctx context.Context, in *createAgreementInput) (*agreementOutput, error) {
-	out := &agreementOutput{in.Body}
-	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
-		a, err := f.Agreements.Sign(ctx, tx, in.Body.Terms)
-		out.Body.ID = a.String()
-		return err
-	})
+	for _, x := range r.Proposals {
+		add("proposal", x.ID.String(), x.Row)
+	}
+	return lines
 }

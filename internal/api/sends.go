@@ -4,33 +4,68 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/people"
 	"github.com/carepost/carepost/internal/send"
 	"github.com/carepost/carepost/internal/store"
 )
 
 // SendRequest is what a sender declares.
 type SendRequest struct {
-	ID       string          `json:"id,omitempty" doc:"snd_..., made by the caller, who may then repeat the request: the same id is the same send"`
-	Name     string          `json:"name" minLength:"1" maxLength:"200"`
-	Segment  string          `json:"segment,omitempty" maxLength:"200" doc:"The segment whose people get it, as of now"`
-	People   []string        `json:"people,omitempty" maxItems:"1000" doc:"Or these people"`
-	Template string          `json:"template" doc:"By name or id"`
-	Version  int             `json:"version,omitempty" minimum:"0"`
-	Sender   string          `json:"sender,omitempty" doc:"sid_...; the first sender of the class when left out"`
-	Purpose  string          `json:"purpose" doc:"treatment, payment, operations, refill, fundraising, marketing or service"`
-	Class    string          `json:"class" enum:"transactional,commercial"`
-	Payer    Payer           `json:"payer"`
-	Topic    string          `json:"topic,omitempty" maxLength:"100"`
-	Demand   string          `json:"demand,omitempty" doc:"tls, pickup, pgp or smime: no other protection may take its place"`
-	Bulk     bool            `json:"bulk,omitempty" doc:"One of a campaign: caps and hours for bulk mail apply"`
-	NoPHI    bool            `json:"no_phi,omitempty" doc:"It holds no health information; the gate may know better"`
-	Expires  time.Time       `json:"expires,omitzero" doc:"After this it is not sent any more; left out, its kind says"`
-	Values   json.RawMessage `json:"values,omitempty" doc:"An object: values for the template, the same for everyone"`
+	ID       string   `json:"id,omitempty" doc:"snd_..., made by the caller, who may then repeat the request: the same id is the same send"`
+	Name     string   `json:"name" minLength:"1" maxLength:"200"`
+	Segment  string   `json:"segment,omitempty" maxLength:"200" doc:"The segment whose people get it, as of now"`
+	People   []string `json:"people,omitempty" maxItems:"1000" doc:"Or these people"`
+	Template string   `json:"template" doc:"By name or id"`
+	Version  int      `json:"version,omitempty" minimum:"0"`
+	Sender   string   `json:"sender,omitempty" doc:"sid_...; the first sender of the class when left out"`
+	Purpose  string   `json:"purpose" doc:"treatment, payment, operations, refill, fundraising, marketing or service"`
+	Class    string   `json:"class" enum:"transactional,commercial"`
+	Payer    Payer    `json:"payer"`
+	Topic    string   `json:"topic,omitempty" maxLength:"100"`
+	Demand   string   `json:"demand,omitempty" doc:"tls, pickup, pgp or smime: no other protection may take its place"`
+	Bulk     bool     `json:"bulk,omitempty" doc:"One of a campaign: caps and hours for bulk mail apply"`
+	NoPHI    bool     `json:"no_phi,omitempty" doc:"It holds no health information; the gate may know better"`
+
+	Sensitive   []string     `json:"sensitive,omitempty" maxItems:"8" enum:"part2,mental_health,hiv,genetic,reproductive,minor_consent,psychotherapy_notes,counselling_notes" doc:"Classes of information in it that a law protects more"`
+	Urgent      bool         `json:"urgent,omitempty" doc:"Cannot wait for morning: a changed appointment today"`
+	Safety      bool         `json:"safety,omitempty" doc:"A recall or safety notice: passes opt-outs of topics and of commercial mail"`
+	Offer       bool         `json:"offer,omitempty" doc:"A discount, coupon or copay help on something that Medicare or Medicaid pays for"`
+	Drug        []string     `json:"drug,omitempty" maxItems:"50" doc:"Refill reminder: codes of the drug, any of which will do: rxnorm:860975"`
+	Fundraising *Fundraising `json:"fundraising,omitempty"`
+
+	Expires time.Time       `json:"expires,omitzero" doc:"After this it is not sent any more; left out, its kind says"`
+	Values  json.RawMessage `json:"values,omitempty" doc:"An object: values for the template, the same for everyone"`
+}
+
+// Fundraising is what 45 CFR 164.514(f) asks of a fundraising message.
+type Fundraising struct {
+	OnlyPermittedFields bool `json:"only_permitted_fields" doc:"Demographics, dates of care, department, physician, outcome, insurance status; nothing else chose or fills it"`
+	NoticeSaysSo        bool `json:"notice_says_so" doc:"The notice of privacy practices announces fundraising"`
+}
+
+// declare adds what the request says of its content.
+func (r SendRequest) declare(to *send.Request) error {
+	to.Urgent, to.Safety, to.Offer = r.Urgent, r.Safety, r.Offer
+	for _, s := range r.Sensitive {
+		to.Sensitive = append(to.Sensitive, gate.Sensitive(s))
+	}
+	for _, d := range r.Drug {
+		system, code, ok := strings.Cut(d, ":")
+		if !ok || system == "" || code == "" {
+			return fault.New(fault.Invalid, "not a code of a drug").At("drug").Hint("write system:code, as in rxnorm:860975")
+		}
+		to.Drug = append(to.Drug, people.Code{System: system, Code: code})
+	}
+	if r.Fundraising != nil {
+		to.Fundraising = gate.Fundraising(*r.Fundraising)
+	}
+	return nil
 }
 
 // values reads the values; numbers keep their digits.
@@ -142,12 +177,12 @@ func (f *Face) createSend(ctx context.Context, in *createSendInput) (*createSend
 			taken = len(ms)
 			return err
 		})
-		if err != nil && out.Body.Messages > 0 && fault.CodeOf(err) != fault.Internal {
-			return nil, fault.Wrap(fault.CodeOf(err), err, "%s; %d messages were handed in before", fault.Text(err), out.Body.Messages).At("%s", sid).
-				Hint("repeat the request with this id: nobody is written to twice")
+		if err != nil && out.Body.Messages == 0 && !fault.Is(err, fault.Internal) {
+			return nil, err
 		}
 		if err != nil {
-			return nil, err
+			return nil, fault.Wrap(fault.CodeOf(err), err, "%s; %d messages of this send were handed in before", fault.Text(err), out.Body.Messages).At("%s", sid).
+				Hint("repeat the request with this id: nobody is written to twice")
 		}
 		out.Body.Messages += taken
 		to = to[n:]
@@ -173,6 +208,9 @@ func (f *Face) declare(ctx context.Context, scope id.Scope, r SendRequest) ([]id
 	out = send.Request{
 		Name: r.Name, Version: r.Version, Purpose: purpose, Class: class, Payer: payer, Topic: r.Topic, Bulk: r.Bulk, NoPHI: r.NoPHI, Demand: demand,
 		Expires: r.Expires,
+	}
+	if err := r.declare(&out); err != nil {
+		return nil, out, err
 	}
 	err = f.Store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) (err error) {
 		if out.Template, err = f.template(ctx, tx, r.Template); err != nil {

@@ -109,6 +109,21 @@ func (f *Face) template(ctx context.Context, tx *store.Tx, text string) (id.Temp
 	return id.Template{}, fault.New(fault.NotFound, "there is no template of this name").Hint("carepost template list shows them")
 }
 
+type withdrawTemplateInput struct {
+	Place
+	Name string `path:"name"`
+}
+
+func (f *Face) withdrawTemplate(ctx context.Context, in *withdrawTemplateInput) (*emptyOutput, error) {
+	return &emptyOutput{}, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
+		t, err := f.template(ctx, tx, in.Name)
+		if err != nil {
+			return err
+		}
+		return f.Templates.Withdraw(ctx, tx, t)
+	})
+}
+
 type previewTemplateInput struct {
 	Place
 	Name   string `path:"name"`

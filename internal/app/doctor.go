@@ -126,7 +126,7 @@ func (a *App) examineOrganisations(ctx context.Context) []api.Finding {
 			return err
 		})
 		if err != nil {
-			f.OK, f.Text, f.Mend = false, fault.Text(err), "carepost domain add, then a sender"
+			f.OK, f.Text, f.Mend = false, fault.Text(err), "carepost domain add, then carepost organisation sender"
 		}
 		all = append(all, f)
 	}

@@ -52,6 +52,9 @@ type commands struct {
 	Child    childCommand    `cmd:"" name:"demo-serve" hidden:"" help:"The server of the demo."`
 
 	Receive benchReceiveCommand `cmd:"" name:"bench-receive" hidden:"" help:"The receiving process of bench send."`
+
+	Org       organisationCommand `cmd:"" name:"organisation" help:"Organisations, what they say of themselves, and their sender identities."`
+	Agreement agreementCommand    `cmd:"" help:"Business associate agreements."`
 }
 
 // env is what a command runs with.

@@ -25,6 +25,7 @@ import (
 // data folder.
 type client struct {
 	organisation string
+	alone        bool // nobody serves the installation: this process opened it for the one command
 	http         *http.Client
 	end          func() error
 }
@@ -82,7 +83,7 @@ func own(ctx context.Context, c config.Config, organisation string) (*client, er
 		cancel()
 		return errors.Join(<-done, <-done, a.Close(), os.RemoveAll(dir))
 	}
-	return &client{organisation: organisation, http: over(path), end: end}, nil
+	return &client{organisation: organisation, alone: true, http: over(path), end: end}, nil
 }
 
 func over(path string) *http.Client {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/carepost/carepost/internal/api"
 	"github.com/carepost/carepost/internal/fault"
@@ -18,11 +19,14 @@ import (
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 type domainCommand struct {
-	Add    domainAddCommand    `cmd:"" help:"Make a domain to send from, with its DKIM keys."`
-	List   domainListCommand   `cmd:"" help:"The domains."`
-	Check  domainCheckCommand  `cmd:"" help:"What DNS says of a domain, and what it should say."`
-	Route  domainRouteCommand  `cmd:"" help:"Send a recipient domain to a server of your choice."`
-	Routes domainRoutesCommand `cmd:"" help:"The routes."`
+	Add     domainAddCommand     `cmd:"" help:"Make a domain to send from, with its DKIM keys."`
+	List    domainListCommand    `cmd:"" help:"The domains."`
+	Check   domainCheckCommand   `cmd:"" help:"What DNS says of a domain, and what it should say."`
+	Keys    domainKeysCommand    `cmd:"" help:"The DKIM keys of a domain."`
+	Rotate  domainRotateCommand  `cmd:"" help:"Make new DKIM keys; publish them, then let them sign with --activate."`
+	Route   domainRouteCommand   `cmd:"" help:"Send a recipient domain to a server of your choice."`
+	Routes  domainRoutesCommand  `cmd:"" help:"The routes."`
+	Unroute domainUnrouteCommand `cmd:"" help:"Remove a route."`
 }
 
 type domainAddCommand struct {
@@ -158,6 +162,59 @@ func (*domainRoutesCommand) Run(e *env) error {
 		}
 		return e.result(out)
 	})
+}
+
+type domainKeysCommand struct {
+	Name string `arg:""`
+}
+
+// Run lists.
+func (c *domainKeysCommand) Run(e *env) error {
+	return c.keys(e, http.MethodGet, "/keys")
+}
+
+func (c *domainKeysCommand) keys(e *env, method, way string) error {
+	return e.with(func(cl *client) error {
+		var out struct {
+			Keys []api.DomainKey `json:"keys"`
+		}
+		if err := cl.call(e.ctx, method, "/domains/"+url.PathEscape(c.Name)+way, nil, nil, &out); err != nil {
+			return err
+		}
+		for _, k := range out.Keys {
+			e.say("%-30s %-8s %-10s made %s", k.Selector, k.Algorithm, k.State, k.MadeAt.Format(time.DateOnly))
+		}
+		return e.result(out)
+	})
+}
+
+type domainRotateCommand struct {
+	Name     string `arg:""`
+	Activate bool   `help:"The new keys are published: let them sign, and retire those that did."`
+}
+
+// Run makes keys, or has them sign.
+func (c *domainRotateCommand) Run(e *env) error {
+	k := domainKeysCommand{Name: c.Name}
+	if c.Activate {
+		return k.keys(e, http.MethodPost, "/keys/activate")
+	}
+	if err := k.keys(e, http.MethodPost, "/keys"); err != nil {
+		return err
+	}
+	if !e.json {
+		e.say("Publish what `carepost domain check %s` shows, wait until it is seen, then: carepost domain rotate %s --activate", c.Name, c.Name)
+	}
+	return nil
+}
+
+type domainUnrouteCommand struct {
+	Route string `arg:"" help:"The route's id, as domain routes shows it."`
+}
+
+// Run removes.
+func (c *domainUnrouteCommand) Run(e *env) error {
+	return e.change(http.MethodDelete, "/routes/"+url.PathEscape(c.Route))
 }
 
 type policyCommand struct {

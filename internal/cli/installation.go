@@ -217,7 +217,7 @@ func (c *restoreCommand) Run(e *env) error {
 	if err := os.MkdirAll(e.config.Data, 0o700); err != nil {
 		return fault.Wrap(fault.Invalid, err, "the data folder cannot be made").At("%s", e.config.Data)
 	}
-	if err := store.Restore(e.ctx, c.File, store.Options{Dir: e.config.Data, DSN: e.config.DSN}); err != nil {
+	if err := app.Restore(e.ctx, e.config, c.File); err != nil {
 		return err
 	}
 	e.say("Restored. This database is a fork of the one that was backed up: what was done after the backup is not in it.")
@@ -302,9 +302,14 @@ func (c *userEndCommand) Run(e *env) error {
 }
 
 // change makes a request that has no answer but its success.
-func (e *env) change(method, path string) error {
+func (e *env) change(method, path string) error { return e.request(method, path, nil) }
+
+// changeBy posts a body and expects nothing but its success.
+func (e *env) changeBy(path string, body any) error { return e.request(http.MethodPost, path, body) }
+
+func (e *env) request(method, path string, body any) error {
 	return e.with(func(c *client) error {
-		if err := c.call(e.ctx, method, path, nil, nil, nil); err != nil {
+		if err := c.call(e.ctx, method, path, nil, body, nil); err != nil {
 			return err
 		}
 		e.say("done")

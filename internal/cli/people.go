@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/carepost/carepost/internal/api"
 	"github.com/carepost/carepost/internal/fault"
@@ -81,9 +82,12 @@ func (c *importCommand) show(e *env, imp api.Import) {
 }
 
 type personCommand struct {
-	Find   personFindCommand   `cmd:"" help:"Find people by exact identifier, email address, or the beginning of a name."`
-	Show   personShowCommand   `cmd:"" help:"Show a record; the view is written into the ledger."`
-	Record personRecordCommand `cmd:"" help:"Record consents, authorizations, restrictions and requests from a file of JSON lines."`
+	Find    personFindCommand    `cmd:"" help:"Find people by exact identifier, email address, or the beginning of a name."`
+	Show    personShowCommand    `cmd:"" help:"Show a record; the view is written into the ledger."`
+	Record  personRecordCommand  `cmd:"" help:"Record consents, authorizations, restrictions and requests from a file of JSON lines."`
+	Records personRecordsCommand `cmd:"" help:"What a person allowed, refused and asked for; the view is written into the ledger."`
+	End     personEndCommand     `cmd:"" help:"Withdraw, revoke, lift, end or release one record, on the person's word."`
+	Answer  personAnswerCommand  `cmd:"" help:"Accept or reject a permit that a source reported."`
 }
 
 type personFindCommand struct {
@@ -192,4 +196,55 @@ func (c *personRecordCommand) Run(e *env) error {
 		e.say("%d recorded", total)
 		return e.result(map[string]int{"recorded": total})
 	})
+}
+
+type personRecordsCommand struct {
+	Person string `arg:"" help:"per_..."`
+}
+
+// Run lists.
+func (c *personRecordsCommand) Run(e *env) error {
+	return e.with(func(cl *client) error {
+		var out struct {
+			Records []api.RecordLine `json:"records"`
+		}
+		if err := cl.call(e.ctx, http.MethodGet, "/people/"+url.PathEscape(c.Person)+"/records", nil, nil, &out); err != nil {
+			return err
+		}
+		for _, r := range out.Records {
+			state := map[bool]string{true: "in force", false: "ended"}[r.InForce]
+			if r.Waits {
+				state = "waits for an answer"
+			}
+			e.say("%s  %-14s %-20s %s", r.ID, r.Kind, state, r.MadeAt.Format(time.RFC3339))
+			for _, m := range r.Missing {
+				e.say("  lacks %s", m)
+			}
+		}
+		return e.result(out)
+	})
+}
+
+type personEndCommand struct {
+	Person string `arg:"" help:"per_..."`
+	Record string `arg:"" help:"The record's id, as person records shows it."`
+	How    string `required:"" help:"How we know: form, phone, in person, reply."`
+	Words  string `help:"What was said."`
+}
+
+// Run ends.
+func (c *personEndCommand) Run(e *env) error {
+	return e.changeBy("/records/end", map[string]any{"person": c.Person, "record": c.Record, "how": c.How, "words": c.Words})
+}
+
+type personAnswerCommand struct {
+	Person string `arg:"" help:"per_..."`
+	Record string `arg:"" help:"The proposal's id, as person records shows it."`
+	How    string `required:"" help:"How it was checked: form, phone, in person."`
+	Reject bool   `help:"It is not what the person said."`
+}
+
+// Run answers.
+func (c *personAnswerCommand) Run(e *env) error {
+	return e.changeBy("/records/answer", map[string]any{"person": c.Person, "record": c.Record, "how": c.How, "accept": !c.Reject})
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/carepost/carepost/internal/api"
@@ -17,6 +18,8 @@ type segmentCommand struct {
 	People segmentPeopleCommand `cmd:"" help:"The ids of the people."`
 	Left   segmentLeftCommand   `cmd:"" name:"left-out" help:"Who is left out, and by which part of the rule."`
 	Why    segmentWhyCommand    `cmd:"" help:"Why a person is in, or not; the view is written into the ledger."`
+	Sets   segmentSetsCommand   `cmd:"" help:"The value sets that rules refer to as @valueset:NAME."`
+	Set    segmentSetCommand    `cmd:"" help:"Save a value set, or a new version of it."`
 }
 
 type segmentCreateCommand struct {
@@ -155,4 +158,47 @@ func tell(e *env, x audience.Explanation, depth int) {
 	for _, p := range x.Parts {
 		tell(e, p, depth+1)
 	}
+}
+
+type segmentSetsCommand struct{}
+
+// Run lists.
+func (*segmentSetsCommand) Run(e *env) error {
+	return e.with(func(c *client) error {
+		var out struct {
+			ValueSets []api.ValueSet `json:"value_sets"`
+		}
+		if err := c.call(e.ctx, http.MethodGet, "/value-sets", nil, nil, &out); err != nil {
+			return err
+		}
+		for _, s := range out.ValueSets {
+			e.say("%-30s v%-3d %d members", s.Name, s.Version, len(s.Members))
+		}
+		return e.result(out)
+	})
+}
+
+type segmentSetCommand struct {
+	Name    string   `arg:""`
+	Members []string `arg:"" optional:"" help:"icd10:E11.*, 60601"`
+	File    string   `help:"Or a file with one member a line." placeholder:"FILE"`
+}
+
+// Run saves.
+func (c *segmentSetCommand) Run(e *env) error {
+	if c.File != "" {
+		raw, err := os.ReadFile(c.File)
+		if err != nil {
+			return fault.Wrap(fault.Invalid, err, "the file cannot be read").At("%s", c.File)
+		}
+		c.Members = append(c.Members, strings.Fields(string(raw))...)
+	}
+	return e.with(func(cl *client) error {
+		var s api.ValueSet
+		if err := cl.call(e.ctx, http.MethodPut, "/value-sets", nil, api.ValueSet{Name: c.Name, Members: c.Members}, &s); err != nil {
+			return err
+		}
+		e.say("%s version %d, %d members: @valueset:%s", s.Name, s.Version, len(s.Members), s.Name)
+		return e.result(s)
+	})
 }

@@ -11,12 +11,14 @@ import (
 
 	"github.com/carepost/carepost/internal/api"
 	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/id"
 )
 
 type templateCommand struct {
-	Create  templateCreateCommand  `cmd:"" help:"Store a template, or a new version of the one with this name."`
-	List    templateListCommand    `cmd:"" help:"The templates."`
-	Preview templatePreviewCommand `cmd:"" help:"A template as a person would get it."`
+	Create   templateCreateCommand   `cmd:"" help:"Store a template, or a new version of the one with this name."`
+	List     templateListCommand     `cmd:"" help:"The templates."`
+	Preview  templatePreviewCommand  `cmd:"" help:"A template as a person would get it."`
+	Withdraw templateWithdrawCommand `cmd:"" help:"Take a template out of use; messages that wait with it are held."`
 }
 
 type templateCreateCommand struct {
@@ -98,26 +100,46 @@ func (c *templatePreviewCommand) Run(e *env) error {
 	})
 }
 
+type templateWithdrawCommand struct {
+	Name string `arg:""`
+}
+
+// Run withdraws.
+func (c *templateWithdrawCommand) Run(e *env) error {
+	return e.change(http.MethodPost, "/templates/"+url.PathEscape(c.Name)+"/withdraw")
+}
+
 type sendCommand struct {
-	Segment      string   `help:"The segment whose people get it, as of now." xor:"who" required:""`
-	Person       []string `help:"Or this person: per_...; may repeat." xor:"who" required:""`
-	Template     string   `required:"" help:"By name."`
-	Name         string   `help:"Name for staff; the template's when left out."`
-	Purpose      string   `required:"" help:"treatment, payment, operations, refill, fundraising, marketing or service. Never guessed."`
-	Class        string   `required:"" help:"transactional or commercial. Never guessed from the purpose."`
-	PaidBy       string   `help:"Name of the third party that pays for it." placeholder:"NAME"`
-	Remuneration string   `help:"What it gives: in-kind, at-cost or above-cost."`
-	Topic        string   `help:"Topic that people may opt out of."`
-	Demand       string   `help:"tls, pickup, pgp or smime: no other protection may take its place."`
-	Bulk         bool     `help:"One of a campaign: caps and hours for bulk mail apply."`
-	DryRun       bool     `help:"For each person whether it may go, how, and why; nothing is sent."`
+	Segment         string   `help:"The segment whose people get it, as of now." xor:"who" required:""`
+	Person          []string `help:"Or this person: per_...; may repeat." xor:"who" required:""`
+	Template        string   `required:"" help:"By name."`
+	Name            string   `help:"Name for staff; the template's when left out."`
+	Purpose         string   `required:"" help:"treatment, payment, operations, refill, fundraising, marketing or service. Never guessed."`
+	Class           string   `required:"" help:"transactional or commercial. Never guessed from the purpose."`
+	PaidBy          string   `help:"Name of the third party that pays for it." placeholder:"NAME"`
+	Remuneration    string   `help:"What it gives: in-kind, at-cost or above-cost."`
+	Topic           string   `help:"Topic that people may opt out of."`
+	Demand          string   `help:"tls or pickup: no other protection may take its place."`
+	Sensitive       []string `help:"A class of information in it that a law protects more: part2, mental_health, hiv, genetic, reproductive, minor_consent, psychotherapy_notes, counselling_notes; may repeat." placeholder:"CLASS"`
+	Drug            []string `help:"Refill reminder: a code of the drug, as rxnorm:860975; may repeat." placeholder:"CODE"`
+	Urgent          bool     `help:"Cannot wait for morning."`
+	Safety          bool     `help:"A recall or safety notice."`
+	Offer           bool     `help:"A discount or copay help on something that Medicare or Medicaid pays for."`
+	PermittedFields bool     `name:"permitted-fields" help:"Fundraising: only the fields of 45 CFR 164.514(f)(1) chose and fill it."`
+	NoticeSaysSo    bool     `name:"notice-says-so" help:"Fundraising: the notice of privacy practices announces it."`
+	Bulk            bool     `help:"One of a campaign: caps and hours for bulk mail apply."`
+	ID              string   `name:"id" help:"Repeat a send that broke off: snd_...; nobody is written to twice." placeholder:"ID"`
+	DryRun          bool     `help:"For each person whether it may go, how, and why; nothing is sent."`
 }
 
 // Run sends, or shows what would become of each.
 func (c *sendCommand) Run(e *env) error {
 	body := api.SendRequest{
 		Name: c.Name, Segment: c.Segment, People: c.Person, Template: c.Template, Purpose: c.Purpose, Class: c.Class, Topic: c.Topic, Demand: c.Demand,
-		Bulk: c.Bulk || c.Segment != "", Payer: api.Payer{Who: "self"},
+		Bulk: c.Bulk || c.Segment != "", Payer: api.Payer{Who: "self"}, Sensitive: c.Sensitive, Drug: c.Drug, Urgent: c.Urgent, Safety: c.Safety, Offer: c.Offer,
+	}
+	if c.PermittedFields || c.NoticeSaysSo {
+		body.Fundraising = &api.Fundraising{OnlyPermittedFields: c.PermittedFields, NoticeSaysSo: c.NoticeSaysSo}
 	}
 	if body.Name == "" {
 		body.Name = c.Template
@@ -128,17 +150,35 @@ func (c *sendCommand) Run(e *env) error {
 	if c.DryRun {
 		return c.preview(e, body)
 	}
+	// The id is made here, so that it is known whatever becomes of the request: with it the command can be repeated.
+	body.ID = c.ID
+	if body.ID == "" {
+		body.ID = id.New[id.Send]().String()
+	}
 	return e.with(func(cl *client) error {
 		var out struct {
 			ID       string `json:"id"`
 			Messages int    `json:"messages"`
 		}
 		if err := cl.call(e.ctx, http.MethodPost, "/sends", nil, body, &out); err != nil {
-			return err
+			return brokeOff(err, body.ID)
 		}
 		e.say("%s: %d messages are handed in. Each is decided when it is about to leave: carepost message list --send %s", out.ID, out.Messages, out.ID)
+		if cl.alone {
+			e.say("Nothing is sent until `carepost serve` runs.")
+		}
 		return e.result(out)
 	})
+}
+
+// brokeOff says how to repeat a send whose way broke; what is wrong with the request itself needs no repeating.
+func brokeOff(err error, send string) error {
+	switch fault.CodeOf(err) {
+	case fault.Internal, fault.Unavailable:
+		return fault.Wrap(fault.Unavailable, err, "the send broke off: %s", fault.Text(err)).At("%s", send).
+			Hint("the same command with --id %s goes on where it stopped; nobody is written to twice", send)
+	}
+	return err
 }
 
 func (c *sendCommand) preview(e *env, body api.SendRequest) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/organisation"
+	"github.com/carepost/carepost/internal/people"
 )
 
 // State is where a message stands. The numbers are stored: append only.
@@ -71,6 +72,8 @@ type Request struct {
 	// SelectedByHealth: its audience was chosen by health information, so that receiving it tells something.
 	SelectedByHealth bool
 	Sensitive        []gate.Sensitive
+	Offer            bool          // a discount, coupon or copay help on something Medicare or Medicaid pays for
+	Drug             []people.Code // of a refill reminder: codes of the drug, any of which will do
 	Fundraising      gate.Fundraising
 	Demand           gate.Means
 	Expires          time.Time // zero: by kind

@@ -184,7 +184,7 @@ func (s *Sends) facts(ctx context.Context, tx *store.Tx, d *draft) (gate.Facts, 
 		return gate.Facts{}, err
 	}
 	return s.gatherer.Gather(ctx, tx, gate.Ask{
-		Message: d.message(), Person: d.person.ID, Contact: d.to.ID, Way: d.item.Way, Contacts: gate.Contacts{BulkWeek: bulk},
+		Message: d.message(), Person: d.person.ID, Contact: d.to.ID, Way: d.item.Way, Contacts: gate.Contacts{BulkWeek: bulk}, Drug: d.request.Drug,
 	})
 }
 
@@ -193,7 +193,7 @@ func (d *draft) message() gate.Message {
 	r := d.request
 	return gate.Message{
 		ID: d.item.Message, Channel: people.ChannelEmail, Purpose: r.Purpose, Payer: r.Payer, Class: r.Class, Topic: r.Topic, Bulk: r.Bulk,
-		Urgent: r.Urgent, Safety: r.Safety, PHI: !r.NoPHI, SelectedByHealth: r.SelectedByHealth, Sensitive: r.Sensitive, Fundraising: r.Fundraising,
+		Urgent: r.Urgent, Safety: r.Safety, PHI: !r.NoPHI, SelectedByHealth: r.SelectedByHealth, Sensitive: r.Sensitive, Fundraising: r.Fundraising, Offer: r.Offer,
 		Demand: r.Demand, Findings: gate.FindingsOf(slices.Concat(d.stopped, d.rendered.Findings)),
 		Elements: gate.ElementsOf(r.Class, d.values.Links, d.brand, d.rendered),
 	}

@@ -85,6 +85,12 @@ func (s *Sends) check(ctx context.Context, tx *store.Tx, r *Request) error {
 		return fault.New(fault.Invalid, "a send has a name that staff know").At("name")
 	case r.Purpose == ledger.PurposeNone || !r.Purpose.Known():
 		return fault.New(fault.Invalid, "the purpose is not declared").At("purpose").Hint("it is one of treatment, payment, operations, refill, fundraising, marketing, service")
+	case r.Purpose == ledger.PurposeService:
+		return fault.New(fault.Invalid, "service mail is made by the product itself, from fixed texts").At("purpose").Hint("declare what the message is for: treatment, payment, operations, refill, fundraising or marketing")
+	case r.Purpose == ledger.PurposeRefill && len(r.Drug) == 0:
+		return fault.New(fault.Invalid, "a refill reminder names its drug").At("drug").Hint("give its RxNorm codes: whether it is currently prescribed decides (45 CFR 164.501, marketing (2)(i))")
+	case r.Demand == gate.MeansPGP || r.Demand == gate.MeansSMIME:
+		return fault.New(fault.Invalid, "this release keeps no keys of recipients").At("demand").Hint("demand tls or pickup, or leave it to the gate")
 	case r.Class != organisation.ClassTransactional && r.Class != organisation.ClassCommercial:
 		return fault.New(fault.Invalid, "the mail class is not declared").At("class").Hint("it is transactional or commercial; it is never guessed from the purpose")
 	case r.Payer.Who == gate.PayerUndeclared:
