@@ -17,7 +17,7 @@ import (
 // off, or a function handed in by app. docs/architecture.md says why each package stands where it stands.
 const floors = `
 1 fault id config law store seal job ledger file limit
-2 organisation people consent agreement staff inbox
+2 organisation people people/crowd consent agreement staff inbox
 3 intake intake/fhir intake/hl7 intake/csv intake/events audience
 4 compose tlspolicy pickup pgp smime gate
 5 smtpclient delivery bounce sms engagement
@@ -33,7 +33,7 @@ seal job file limit ledger -> store
 store law -> config
 job limit file ledger -> seal
 people consent agreement staff inbox -> organisation
-consent agreement staff inbox -> people
+consent agreement staff inbox people/crowd -> people
 intake/fhir intake/hl7 intake/csv intake/events -> intake
 pickup pgp smime -> compose
 gate -> compose tlspolicy pickup pgp smime

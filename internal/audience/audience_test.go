@@ -16,6 +16,7 @@ import (
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/people/crowd"
 	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
 )
@@ -379,8 +380,7 @@ func BenchmarkRebuild(b *testing.B) {
 	for from := 0; from < n; from += 500 {
 		var changes []people.Change
 		for i := from; i < min(from+500, n); i++ {
-			p := peer(i, 1)
-			changes = append(changes, p.change(i))
+			changes = append(changes, changeOf(i))
 		}
 		err := st.Write(b.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
 			_, err := ppl.Apply(ctx, tx, changes, id.Import{})
@@ -424,10 +424,10 @@ func BenchmarkRebuild(b *testing.B) {
 	})
 }
 
-// change gives a synthetic person as a feed's message.
-func (p *synthetic) change(i int) people.Change {
+// changeOf gives person i of the crowd as a feed's message.
+func changeOf(i int) people.Change {
 	subject := strconv.Itoa(i)
-	pr := p.projection()
+	pr := crowd.Person(i, 1)
 	c := people.Change{Source: "ehr", Subject: subject, Active: true, Profile: &people.Core{
 		Kind: people.KindPatient, Sex: pr.Sex, Birth: pr.Birth, Languages: []string{pr.Language}, Addresses: []people.Address{{PostalCode: pr.Postal}},
 	}}

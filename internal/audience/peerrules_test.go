@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,44 +13,28 @@ import (
 	"github.com/carepost/carepost/internal/audience"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/people/crowd"
 )
 
-// chronic is the value set of rule r4.
-const chronic = "E11.9 E11.65 E11.22 E11.40 E11.319 E78.00 E78.2 I25.10 I48.91 I48.0 I50.9 I50.22 I50.32 I73.9 J44.9 J44.1 " +
-	"J45.909 J45.40 N18.30 N18.4 N18.9 M06.9 M81.0 E03.9 I63.9 E66.01 G47.33 F33.1 F31.9 I10"
-
 func peerAsked(t testing.TB) audience.Asked {
-	var members []string
-	for code := range strings.FieldsSeq(chronic) {
-		members = append(members, "icd10:"+code)
-	}
-	set, err := audience.NewValueSet("chronic-30", members)
+	set, err := audience.NewValueSet(crowd.Chronic, crowd.ChronicCodes())
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := time.Unix(peerNow, 0).UTC()
 	return audience.Asked{
-		Now: at, Zone: time.UTC, Sets: map[string]audience.ValueSet{"chronic-30": set},
-		Feeds: audience.Feeds{Fresh: audience.FreshFor, List: []audience.Feed{{Name: "ehr", Complete: map[string]time.Time{"*": at}}}},
+		Now: crowd.Now(), Zone: time.UTC, Sets: map[string]audience.ValueSet{crowd.Chronic: set},
+		Feeds: audience.Feeds{Fresh: audience.FreshFor, List: []audience.Feed{{Name: crowd.Feed, Complete: map[string]time.Time{"*": crowd.Now()}}}},
 	}
 }
 
 func peerQuestions(t testing.TB) map[string]*audience.Question {
-	src, err := os.ReadFile("testdata/rules.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]*audience.Question{}
-	for line := range strings.Lines(string(src)) {
-		name, text, ok := strings.Cut(strings.TrimSpace(line), "  ")
-		if !ok || !strings.HasPrefix(name, "r") {
-			continue
-		}
-		q, err := audience.Prepare(mustParse(t, text), peerAsked(t))
+	for _, r := range crowd.Rules() {
+		q, err := audience.Prepare(mustParse(t, r.Text), peerAsked(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[name] = q
+		out[r.Name] = q
 	}
 	return out
 }
@@ -59,8 +42,8 @@ func peerQuestions(t testing.TB) map[string]*audience.Question {
 func peerIndex(t testing.TB, n int) *audience.Index {
 	x, err := audience.NewIndex(func(add func(id.Person, uint32, *people.Projection)) error {
 		for i := range n {
-			p := peer(i, 1)
-			add(personOf(i), uint32(i), p.projection())
+			p := crowd.Person(i, 1)
+			add(personOf(i), uint32(i), &p)
 		}
 		return nil
 	})
@@ -77,20 +60,16 @@ func personOf(i int) (p id.Person) {
 
 // TestPeerCounts: the eight rules over 20,000 of the shared synthetic people give the counts that the comparison's own evaluator gave.
 func TestPeerCounts(t *testing.T) {
-	src, err := os.ReadFile("testdata/counts.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	const n = 20_000
+	want, known := crowd.Counts(n)
+	if !known {
+		t.Fatal("nobody has counted so many")
+	}
 	v := peerIndex(t, n).View()
 	questions := peerQuestions(t)
-	for line := range strings.Lines(string(src)) {
-		f := strings.Fields(line)
-		if len(f) != 3 || f[0] != strconv.Itoa(n) {
-			continue
-		}
-		if a := v.Ask(questions[f[1]]); strconv.Itoa(a.Matched) != f[2] {
-			t.Errorf("%s: %d people, want %s", f[1], a.Matched, f[2])
+	for i, r := range crowd.Rules() {
+		if a := v.Ask(questions[r.Name]); a.Matched != want[i] {
+			t.Errorf("%s: %d people, want %d", r.Name, a.Matched, want[i])
 		}
 	}
 }
@@ -181,8 +160,8 @@ func drawPeers(from, to int) []*people.Projection {
 	for w := range 2 {
 		wg.Go(func() {
 			for i := from + w; i < to; i += 2 {
-				p := peer(i, 1)
-				out[i-from] = p.projection()
+				p := crowd.Person(i, 1)
+				out[i-from] = &p
 			}
 		})
 	}

@@ -2,13 +2,13 @@ package audience_test
 
 import (
 	"errors"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/carepost/carepost/internal/audience"
 	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/people/crowd"
 )
 
 // examples are one rule of each kind in both forms; the text is canonical, and so is the JSON.
@@ -270,26 +270,13 @@ func TestTooMany(t *testing.T) {
 
 // TestPeerRules: the eight rules that others are measured by.
 func TestPeerRules(t *testing.T) {
-	src, err := os.ReadFile("testdata/rules.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for line := range strings.Lines(string(src)) {
-		name, text, ok := strings.Cut(strings.TrimSpace(line), "  ")
-		if !ok {
-			continue
-		}
-		r, err := audience.Parse(text)
+	for _, want := range crowd.Rules() {
+		r, err := audience.Parse(want.Text)
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		} else if got := audience.Text(r); got != text {
-			t.Errorf("%s: %s", name, got)
+			t.Errorf("%s: %v", want.Name, err)
+		} else if got := audience.Text(r); got != want.Text {
+			t.Errorf("%s: %s", want.Name, got)
 		}
-		n++
-	}
-	if n != 8 {
-		t.Errorf("%d rules", n)
 	}
 }
 

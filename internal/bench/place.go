@@ -34,6 +34,7 @@ type place struct {
 	dir   string
 	dsn   string // with the schema; empty on SQLite
 	leave []func() error
+	stays int // of leave, what reopen leaves standing: the folder, the schema
 }
 
 // newPlace makes a place on SQLite, or on PostgreSQL in a schema of its own that close drops.
@@ -53,10 +54,41 @@ func newPlace(ctx context.Context, dsn string) (p *place, err error) {
 			return p, err
 		}
 	}
-	if err := p.openStore(ctx); err != nil {
+	if err := p.makeFolders(); err != nil {
 		return p, err
 	}
-	return p, p.openKeys(ctx)
+	p.stays = len(p.leave)
+	return p, p.open(ctx)
+}
+
+func (p *place) open(ctx context.Context) error {
+	if err := p.openStore(ctx); err != nil {
+		return err
+	}
+	return p.openKeys(ctx)
+}
+
+// reopen closes store, keys and ledger and opens them from the disk, as another process would.
+func (p *place) reopen(ctx context.Context) error {
+	if err := p.closeTo(p.stays); err != nil {
+		return err
+	}
+	return p.open(ctx)
+}
+
+// makeFolders makes the folder of the database, and the one of the keys with new keys in it.
+func (p *place) makeFolders() error {
+	if err := errors.Join(os.Mkdir(p.data(), 0o700), os.Mkdir(filepath.Join(p.dir, "keys"), 0o700)); err != nil {
+		return err
+	}
+	ringFile, signerFile := p.keyFiles()
+	return errors.Join(seal.CreateRing(ringFile, time.Now()), ledger.CreateSigner(signerFile, "bench.invalid/ledger"))
+}
+
+func (p *place) data() string { return filepath.Join(p.dir, "data") }
+
+func (p *place) keyFiles() (ring, signer string) {
+	return filepath.Join(p.dir, "keys", "ring"), filepath.Join(p.dir, "keys", "ledger.key")
 }
 
 // schema makes a schema on the server and has the store work in it.
@@ -97,10 +129,7 @@ func execute(ctx context.Context, dsn, statement string) error {
 func (p *place) openStore(ctx context.Context) (err error) {
 	o := store.Options{DSN: p.dsn}
 	if p.dsn == "" {
-		o.Dir = filepath.Join(p.dir, "data")
-		if err := os.Mkdir(o.Dir, 0o700); err != nil {
-			return err
-		}
+		o.Dir = p.data()
 	}
 	if p.store, err = store.Open(ctx, o); err != nil {
 		return err
@@ -110,14 +139,7 @@ func (p *place) openStore(ctx context.Context) (err error) {
 }
 
 func (p *place) openKeys(ctx context.Context) error {
-	folder := filepath.Join(p.dir, "keys")
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		return err
-	}
-	ringFile, signerFile := filepath.Join(folder, "ring"), filepath.Join(folder, "ledger.key")
-	if err := errors.Join(seal.CreateRing(ringFile, time.Now()), ledger.CreateSigner(signerFile, "bench.invalid/ledger")); err != nil {
-		return err
-	}
+	ringFile, signerFile := p.keyFiles()
 	ring, err := seal.OpenRing(ringFile, "")
 	if err != nil {
 		return err
@@ -144,12 +166,15 @@ func (p *place) runLedger(ctx context.Context) error {
 }
 
 // close ends everything in the order opposite to its making.
-func (p *place) close() error {
+func (p *place) close() error { return p.closeTo(0) }
+
+// closeTo ends what was made after the first n.
+func (p *place) closeTo(n int) error {
 	var errs []error
-	for i := len(p.leave) - 1; i >= 0; i-- {
+	for i := len(p.leave) - 1; i >= n; i-- {
 		errs = append(errs, p.leave[i]())
 	}
-	p.leave = nil
+	p.leave = p.leave[:n]
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("leave the place of the measurement: %w", err)
 	}

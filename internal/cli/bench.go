@@ -7,10 +7,11 @@ import (
 )
 
 type benchCommand struct {
-	DSN    string             `name:"dsn" help:"Measure on PostgreSQL, in a schema of its own; the embedded database when left out." placeholder:"DSN"`
-	Store  benchStoreCommand  `cmd:"" help:"Durable writes a second, alone and in company."`
-	Ledger benchLedgerCommand `cmd:"" help:"Entries a second, verified entries a second, bytes of a proof."`
-	Send   benchSendCommand   `cmd:"" help:"Messages a second, from submission to acceptance, and what each costs."`
+	DSN      string               `name:"dsn" help:"Measure on PostgreSQL, in a schema of its own; the embedded database when left out." placeholder:"DSN"`
+	Store    benchStoreCommand    `cmd:"" help:"Durable writes a second, alone and in company."`
+	Ledger   benchLedgerCommand   `cmd:"" help:"Entries a second, verified entries a second, bytes of a proof."`
+	Send     benchSendCommand     `cmd:"" help:"Messages a second, from submission to acceptance, and what each costs."`
+	Audience benchAudienceCommand `cmd:"" help:"Eight rules over many people, and the making of the index."`
 }
 
 type benchStoreCommand struct {

@@ -73,6 +73,10 @@ WHERE organisation_id = ? AND ordinal > ? AND state = 1 ORDER BY ordinal LIMIT ?
 	insertPerson = `INSERT INTO person (organisation_id, id, ordinal, state, merged_into, version, projected_to, made_at, changed_at, wrapped_key, projection, core)
 VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)`
 
+	insertPersons = `INSERT INTO person (organisation_id, id, ordinal, state, projected_to, version, made_at, changed_at, wrapped_key, projection, core)
+SELECT ?::bigint, u.id, u.ordinal, ?::bigint, 0, 1, ?::bigint, ?::bigint, u.wrapped_key, u.projection, u.core
+FROM unnest(?::bytea[], ?::bigint[], ?::bytea[], ?::bytea[], ?::bytea[]) AS u (id, ordinal, wrapped_key, projection, core)`
+
 	updatePerson = `UPDATE person SET state = ?, merged_into = ?, version = version + 1, projected_to = ?, changed_at = ?, projection = ?, core = ?
 WHERE organisation_id = ? AND id = ? AND version = ?`
 
