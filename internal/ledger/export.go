@@ -115,6 +115,7 @@ func (l *Ledger) signedNow(ctx context.Context, org id.Organisation) (s signedTr
 		return s, errForked() // never sign a second history
 	}
 	var h head
+	marked := l.mark.of(org) // before the snapshot: what is signed meanwhile is ahead of it and is no fork
 	err = l.st.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) (err error) {
 		h, _, err = readHead(ctx, tx, org, selectHead)
 		s.at = tx.Now
@@ -129,7 +130,7 @@ func (l *Ledger) signedNow(ctx context.Context, org id.Organisation) (s signedTr
 		s.signed = h.signed
 		return s, nil
 	}
-	if l.mark.ahead(h) {
+	if marked.ahead(h) {
 		l.forked.Store(true)
 		return s, errForked()
 	}

@@ -23,6 +23,7 @@ import (
 type mark struct {
 	path string // empty: kept in memory only
 	mu   sync.Mutex
+	back bool // the database was restored by the command, and not reopened since
 	all  map[id.Organisation]marked
 	file bool // there was a file
 	old  bool // the file lacks something
@@ -46,6 +47,9 @@ func openMark(s Signer) (*mark, error) {
 	m := &mark{path: s.mark, all: map[id.Organisation]marked{}}
 	if m.path == "" {
 		return m, nil
+	}
+	if _, err := os.Lstat(restoredPath(m.path)); err == nil {
+		m.back = true
 	}
 	f, err := os.Open(m.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,12 +119,16 @@ func (m *mark) note(h head) {
 	m.all[h.org], m.old = x, true
 }
 
-// ahead tells whether more was signed than the head has.
-func (m *mark) ahead(h head) bool {
+// of gives what was signed of a tree, nothing when nothing was.
+func (m *mark) of(org id.Organisation) marked {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	x, ok := m.all[h.org]
-	return ok && (x.epoch > h.epoch || x.epoch == h.epoch && x.size > h.size)
+	return m.all[org]
+}
+
+// ahead tells whether more was signed than the head has.
+func (x marked) ahead(h head) bool {
+	return x.epoch > h.epoch || x.epoch == h.epoch && x.size > h.size
 }
 
 func (m *mark) list() map[id.Organisation]marked {
@@ -178,4 +186,40 @@ func replaceFile(path string, text []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// NoteRestore says, beside the key at the path, that the database was restored: the ledger takes it for a fork even if the mark is lost
+// or as old as the backup.
+func NoteRestore(signerPath string) error {
+	path := restoredPath(signerPath)
+	if err := replaceFile(path, []byte("The database was restored. carepost ledger reopen admits it and removes this file.\n")); err != nil {
+		return fault.Wrap(fault.Invalid, err, "it cannot be noted that the database was restored").At("%s", path).
+			Hint("make a file of that name before carepost is started; without it only the ledger's mark tells")
+	}
+	return nil
+}
+
+func restoredPath(beside string) string {
+	return filepath.Join(filepath.Dir(beside), "ledger.restored")
+}
+
+// restored tells whether a restore waits to be admitted.
+func (m *mark) restored() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.back
+}
+
+// admitted forgets the restore that was noted.
+func (m *mark) admitted() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.back {
+		return nil
+	}
+	if err := os.Remove(restoredPath(m.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the note of the restore: %w", err)
+	}
+	m.back = false
+	return syncDir(filepath.Dir(m.path))
 }

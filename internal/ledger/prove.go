@@ -59,7 +59,7 @@ func (l *Ledger) Check(ctx context.Context, org id.Organisation) error {
 		if err != nil || !found {
 			return err
 		}
-		if l.mark.ahead(h) {
+		if l.mark.of(h.org).ahead(h) {
 			return errForked()
 		}
 		if _, err := l.loadTree(ctx, tx, h); err != nil {

@@ -68,7 +68,7 @@ func (l *Ledger) begin(ctx context.Context, tx *store.Tx, org id.Organisation) (
 	if err != nil {
 		return nil, err
 	}
-	if l.mark.ahead(h) {
+	if l.mark.of(h.org).ahead(h) {
 		l.forked.Store(true) // restored under a running process
 		return nil, errForked()
 	}

@@ -90,6 +90,19 @@ func (s *Store) vacuumInto(ctx context.Context, path string) error {
 	}
 	defer db.Close() //nolint:errcheck // it was only read
 	_, err = db.ExecContext(ctx, sqlVacuumInto, path)
+	return s.copyFault(err)
+}
+
+// copyFault is fault for a copy to another disk: its trouble says nothing of the disk that the database is on.
+func (s *Store) copyFault(err error) error {
+	switch code := sqliteCode(err); {
+	case err == nil:
+		return nil
+	case sqliteFull(code):
+		return fault.Wrap(fault.Unavailable, err, "there is no room for the backup").Hint("make room where it is written, or name another place")
+	case sqliteBroken(code):
+		return fault.Wrap(fault.Unavailable, err, "the backup could not be written").Hint("check the disk where it is written; `carepost doctor` looks at the database's own")
+	}
 	return s.fault(err)
 }
 

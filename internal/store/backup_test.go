@@ -274,3 +274,38 @@ func TestPragmasHoldOnEveryConnection(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// What a killed program left beside a database that was moved away would be played into the restored one.
+func TestRestoreBesideAStaleJournal(t *testing.T) {
+	st := caretest.Open(t)
+	things(t, st)
+	must(t, st.Write(t.Context(), scope, add(1)))
+	backup := filepath.Join(t.TempDir(), "backup")
+	must(t, st.Backup(t.Context(), backup))
+	for _, left := range []string{"carepost.db", "carepost.db-wal", "carepost.db-shm", "carepost.db-journal"} {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, left), []byte("x"), 0o600))
+		err := store.Restore(t.Context(), backup, store.Options{Dir: dir})
+		if !fault.Is(err, fault.Conflict) {
+			t.Errorf("beside %s: %v", left, err)
+		}
+	}
+	must(t, store.Restore(t.Context(), backup, store.Options{Dir: t.TempDir()}))
+}
+
+// A full or broken backup disk is no trouble of the database's own disk.
+func TestABadBackupDisk(t *testing.T) {
+	st := caretest.Open(t)
+	things(t, st)
+	err := store.VacuumInto(t.Context(), st, "/dev/full")
+	if err == nil {
+		t.Fatal("copied to a full device")
+	}
+	t.Log(err)
+	select {
+	case <-st.Failed():
+		t.Error("the database counts as failed")
+	default:
+	}
+	must(t, st.Write(t.Context(), scope, add(1)))
+}

@@ -47,3 +47,6 @@ var Skewed = skewed
 
 // Beat has a node beat now.
 func Beat(ctx context.Context, n *Node) error { return n.refresh(ctx) }
+
+// VacuumInto copies to a path without the care of Backup.
+func VacuumInto(ctx context.Context, s *Store, path string) error { return s.vacuumInto(ctx, path) }

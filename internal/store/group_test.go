@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/carepost/carepost/internal/caretest"
 	"github.com/carepost/carepost/internal/id"
@@ -93,7 +94,7 @@ func TestClosuresDoNotHarmEachOther(t *testing.T) {
 }
 
 func TestAGroupIsCommittedOnce(t *testing.T) {
-	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), MaxBatch: 16})
+	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), MaxBatch: 16, MaxHold: time.Hour})
 	things(t, st)
 	var groups []int
 	inGroup := 0
@@ -135,7 +136,7 @@ func TestAGroupIsCommittedOnce(t *testing.T) {
 }
 
 func TestBeforeCommitComesLastAndCanRefuseTheGroup(t *testing.T) {
-	st := caretest.Open(t)
+	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), MaxHold: time.Hour})
 	things(t, st)
 	refusal := errors.New("no ledger, no act")
 	refuse := false
@@ -185,7 +186,7 @@ func TestBeforeCommitComesLastAndCanRefuseTheGroup(t *testing.T) {
 }
 
 func TestARefusedCommitIsEverybodysError(t *testing.T) {
-	st := caretest.Open(t)
+	st := caretest.OpenWith(t, store.Options{Dir: caretest.Folder(t), MaxHold: time.Hour})
 	things(t, st)
 	must(t, st.Write(t.Context(), scope, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `create table late (id {{int}} primary key, of {{int}} references late (id) deferrable initially deferred){{strict}}`)

@@ -127,7 +127,7 @@ func (s *Store) oncePostgreSQL(ctx context.Context, scope id.Scope, fn func(ctx 
 	}()
 	tx := s.newTx(scope, inner)
 	tx.conn = conn
-	err = tx.run(ctx, fn)
+	err = cancelled(ctx, tx.run(ctx, fn))
 	finished = true
 	if err != nil {
 		_ = inner.Rollback() // the closure's error is the answer; a connection that cannot roll back is dropped

@@ -66,6 +66,14 @@ func postgresFault(err error) error {
 	return &refusal{fmt.Sprintf("PostgreSQL refused a value (SQLSTATE %s)", e.Code), err}
 }
 
+// cancelled gives the caller's own reason for a statement that PostgreSQL ended because the caller left.
+func cancelled(ctx context.Context, err error) error {
+	if ctx.Err() != nil && postgresCode(err) == "57014" {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
 func postgresCode(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code

@@ -49,8 +49,12 @@ func freshFolder(dir string) error {
 	if dir == "" {
 		return fault.New(fault.Invalid, "no place to restore to is named").Hint("set a data folder, or the DSN of a PostgreSQL database")
 	}
-	if _, err := os.Lstat(filepath.Join(dir, databaseFile)); err == nil {
-		return fault.New(fault.Conflict, "there is a database in the folder").At("%s", dir).Hint("restore to a fresh folder, or move the old database away")
+	// A journal without its database counts too: SQLite would play it into the restored one.
+	for _, of := range []string{"", "-wal", "-shm", "-journal"} {
+		if _, err := os.Lstat(filepath.Join(dir, databaseFile+of)); err == nil {
+			return fault.New(fault.Conflict, "there is a database in the folder, or what one left").At("%s", filepath.Join(dir, databaseFile+of)).
+				Hint("restore to a fresh folder, or move the old database away with its -wal and -shm files")
+		}
 	}
 	return nil
 }
@@ -68,6 +72,9 @@ func restoreFile(path, dir string) (err error) {
 		return err
 	}
 	defer lock.Close() //nolint:errcheck // ends the lock
+	if err := freshFolder(dir); err != nil {
+		return err // somebody was here between the first look and the lock
+	}
 	in, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open the backup: %w", err)
@@ -168,7 +175,11 @@ func (s *Store) Import(ctx context.Context, r io.Reader) (err error) {
 	return s.fault(tx.Commit())
 }
 
-const importRows = 2000 // rows on their way to PostgreSQL at once
+// What is on its way to PostgreSQL at once.
+const (
+	importRows  = 2000
+	importBytes = 16 << 20
+)
 
 type importer struct {
 	store   *Store
@@ -181,6 +192,7 @@ type importer struct {
 	columns []string
 	insert  string
 	rows    [][]any
+	bytes   int // in rows
 }
 
 // fresh refuses a database that holds a row of ours.
@@ -252,7 +264,15 @@ func (im *importer) row(ctx context.Context, values []any) error {
 		return nil
 	}
 	im.rows = append(im.rows, values)
-	if len(im.rows) < importRows {
+	for _, v := range values {
+		switch v := v.(type) {
+		case []byte:
+			im.bytes += len(v)
+		case string:
+			im.bytes += len(v)
+		}
+	}
+	if len(im.rows) < importRows && im.bytes < importBytes {
 		return nil
 	}
 	return im.flush(ctx)
@@ -271,7 +291,8 @@ func (im *importer) flush(ctx context.Context) error {
 		_, err := direct.Conn().CopyFrom(ctx, pgx.Identifier{im.name}, im.columns, pgx.CopyFromRows(im.rows))
 		return err
 	})
-	im.rows = im.rows[:0]
+	clear(im.rows)
+	im.rows, im.bytes = im.rows[:0], 0
 	if err != nil {
 		return fmt.Errorf("import into %s: %w", im.name, im.store.fault(err))
 	}

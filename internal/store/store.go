@@ -33,9 +33,13 @@ type Options struct {
 	DSN      string           // PostgreSQL: postgres://...; when empty, SQLite in Dir
 	Now      func() time.Time // the clock of Tx.Now; nil: time.Now
 	MaxBatch int              // SQLite: closures in one group commit; 0: 512
+	MaxHold  time.Duration    // SQLite: a group that has run so long takes no more closures, so that the first is answered soon; 0: 25 ms
 }
 
-const defaultMaxBatch = 512
+const (
+	defaultMaxBatch = 512
+	defaultMaxHold  = 25 * time.Millisecond
+)
 
 // Store is an open database. All its methods may be called at the same time.
 type Store struct {
@@ -123,7 +127,7 @@ func (s *Store) openFolder(ctx context.Context, o Options) error {
 	readers := max(4, 2*runtime.GOMAXPROCS(0))
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	s.writer, err = startWriter(ctx, s, o.MaxBatch)
+	s.writer, err = startWriter(ctx, s, o)
 	return err
 }
 
@@ -210,7 +214,7 @@ func (s *Store) Read(ctx context.Context, scope id.Scope, fn func(ctx context.Co
 	}
 	tx := s.newTx(scope, inner)
 	tx.readOnly = true
-	err = tx.run(ctx, fn)
+	err = cancelled(ctx, tx.run(ctx, fn))
 	if rerr := inner.Rollback(); err == nil && rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
 		err = fmt.Errorf("end of reading: %w", s.fault(rerr))
 	}

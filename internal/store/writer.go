@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -15,7 +16,6 @@ import (
 
 const (
 	maxQueued = 4 * defaultMaxBatch   // callers beyond it wait to be queued
-	maxHold   = 25 * time.Millisecond // a group that has run so long takes no more closures, so that the first is answered soon
 	sqlBegin  = "BEGIN IMMEDIATE"     //
 	sqlCommit = "COMMIT"              //
 	sqlCancel = "ROLLBACK"            //
@@ -45,18 +45,19 @@ type writer struct {
 	store    *Store
 	conn     *sql.Conn
 	maxBatch int
+	maxHold  time.Duration
 	queue    chan *request
 	closing  chan struct{}
 	ended    chan struct{}
 }
 
-func startWriter(ctx context.Context, s *Store, maxBatch int) (*writer, error) {
+func startWriter(ctx context.Context, s *Store, o Options) (*writer, error) {
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the writer's connection: %w", err)
 	}
 	w := &writer{
-		store: s, conn: conn, maxBatch: maxBatch,
+		store: s, conn: conn, maxBatch: o.MaxBatch, maxHold: cmp.Or(o.MaxHold, defaultMaxHold),
 		queue: make(chan *request, maxQueued), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go w.loop()
@@ -144,7 +145,7 @@ func (w *writer) group(first *request) {
 
 // next takes one more closure if one waits and the group may grow.
 func (g *group) next() *request {
-	if len(g.all) >= g.writer.maxBatch || !g.began.IsZero() && time.Since(g.began) > maxHold {
+	if len(g.all) >= g.writer.maxBatch || !g.began.IsZero() && time.Since(g.began) > g.writer.maxHold {
 		return nil
 	}
 	select {
