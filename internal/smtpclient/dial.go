@@ -240,8 +240,8 @@ func (c *Conn) hello() error {
 	if err != nil {
 		return c.broken(StageHello, err)
 	}
-	c.ext = map[string]string{}
-	if rep.Code == 500 || rep.Code == 502 { // RFC 5321 3.2: an old receiver
+	c.ext, c.state.Size, c.state.Pipelining = map[string]string{}, 0, false // RFC 3207 4.2: what was said in clear counts no more
+	if rep.Code == 500 || rep.Code == 502 {                                 // RFC 5321 3.2: an old receiver
 		return c.expect(StageHello, c.o.Timeouts.Hello, "HELO "+c.o.Hello)
 	}
 	if !rep.positive() {

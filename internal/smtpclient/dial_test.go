@@ -7,23 +7,37 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/carepost/carepost/internal/smtpclient"
 )
 
-// short bounds every phase, so that a receiver that hangs costs a test little.
-var short = smtpclient.Timeouts{
-	Connect: 5 * time.Second, Greeting: 150 * time.Millisecond, Hello: 150 * time.Millisecond, StartTLS: 400 * time.Millisecond, Auth: 150 * time.Millisecond,
-	Mail: 150 * time.Millisecond, Rcpt: 150 * time.Millisecond, Data: 150 * time.Millisecond, Body: 500 * time.Millisecond, Dot: 150 * time.Millisecond, Quit: 50 * time.Millisecond,
+// patient bounds no phase that a receiver gets through, however busy the machine is.
+var patient = smtpclient.Timeouts{
+	Connect: time.Minute, Greeting: time.Minute, Hello: time.Minute, StartTLS: time.Minute, Auth: time.Minute,
+	Mail: time.Minute, Rcpt: time.Minute, Data: time.Minute, Body: time.Minute, Dot: time.Minute, Quit: 10 * time.Second,
+}
+
+// patience is patient, but short in the one phase in which a receiver is told to hang.
+func patience(word, answer string) smtpclient.Timeouts {
+	t := patient
+	phase := map[string]*time.Duration{
+		"greeting": &t.Greeting, "EHLO": &t.Hello, "STARTTLS": &t.StartTLS, "handshake": &t.StartTLS, "AUTH": &t.Auth,
+		"MAIL": &t.Mail, "RCPT": &t.Rcpt, "DATA": &t.Data, "dot": &t.Dot,
+	}[word]
+	if answer == "hang" {
+		*phase = 150 * time.Millisecond
+	}
+	return t
 }
 
 func connect(t *testing.T, r *receiver, o smtpclient.Options) (*smtpclient.Conn, *smtpclient.Error) {
 	t.Helper()
 	o.Addr, o.Hello = r.addr, "carepost.test"
 	if o.Timeouts == (smtpclient.Timeouts{}) {
-		o.Timeouts = short
+		o.Timeouts = patient
 	}
 	c, err := smtpclient.Dial(t.Context(), o)
 	if err != nil {
@@ -81,7 +95,7 @@ func TestLevels(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := c.r.start(t)
 			for level, want := range map[smtpclient.Level]outcome{smtpclient.Verified: c.verified, smtpclient.Opportunistic: c.opportunistic, smtpclient.Never: c.never} {
-				conn, err := connect(t, r, smtpclient.Options{TLS: smtpclient.TLS{Level: level, Name: "mx.test", Roots: ca.roots}})
+				conn, err := connect(t, r, smtpclient.Options{TLS: smtpclient.TLS{Level: level, Name: "mx.test", Roots: ca.roots}, Timeouts: patience("handshake", r.answer["handshake"])})
 				if err != nil {
 					if err.Kind != want.kind || err.Kind == smtpclient.Certificate && err.Reason != want.reason {
 						t.Errorf("level %d: %v (%v)", level, err, err.Err)
@@ -147,7 +161,9 @@ func TestEveryPhaseEnds(t *testing.T) {
 	} {
 		t.Run(c.word+" "+c.answer[:min(len(c.answer), 20)], func(t *testing.T) {
 			r := (&receiver{cert: cert, answer: map[string]string{c.word: c.answer}}).start(t)
-			_, err := connect(t, r, smtpclient.Options{TLS: smtpclient.TLS{Name: "mx.test", Roots: ca.roots}, Login: &smtpclient.Login{User: "u", Password: "p"}})
+			_, err := connect(t, r, smtpclient.Options{
+				TLS: smtpclient.TLS{Name: "mx.test", Roots: ca.roots}, Login: &smtpclient.Login{User: "u", Password: "p"}, Timeouts: patience(c.word, c.answer),
+			})
 			if err == nil || err.Kind != c.kind || err.Stage != c.stage || err.Reply.Code != c.code {
 				t.Errorf("%v (%v)", err, err.Unwrap())
 			}
@@ -156,13 +172,9 @@ func TestEveryPhaseEnds(t *testing.T) {
 }
 
 func TestConnectTrouble(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	_, err = smtpclient.Dial(t.Context(), smtpclient.Options{Addr: addr, Hello: "x"})
+	const addr = "mx.test:25"
+	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
+	_, err := smtpclient.Dial(t.Context(), smtpclient.Options{Addr: addr, Hello: "x", Dial: refuse})
 	if e, ok := errors.AsType[*smtpclient.Error](err); !ok || e.Kind != smtpclient.Network || e.Stage != smtpclient.StageConnect {
 		t.Error(err)
 	}
@@ -175,8 +187,7 @@ func TestConnectTrouble(t *testing.T) {
 
 func TestByteByByteIsAnAnswer(t *testing.T) {
 	r := (&receiver{dribble: true}).start(t)
-	o := smtpclient.Options{TLS: smtpclient.TLS{Level: smtpclient.Opportunistic}, Timeouts: short}
-	o.Timeouts.Greeting, o.Timeouts.Hello = 2*time.Second, 5*time.Second
+	o := smtpclient.Options{TLS: smtpclient.TLS{Level: smtpclient.Opportunistic}, Timeouts: patient}
 	if _, err := connect(t, r, o); err != nil {
 		t.Error(err)
 	}
@@ -205,6 +216,21 @@ func TestPasswordsStayInsideVerifiedTLS(t *testing.T) {
 	}
 	if s := fmt.Sprintf("%v %+v %#v", o.Login, o.Login, o.Login); strings.Contains(s, "p\"") || !strings.Contains(s, "sealed") {
 		t.Error(s)
+	}
+}
+
+// TestWhatWasSaidInClearCountsNoMore: extensions of the EHLO before STARTTLS are forgotten, also when there are none after (RFC 3207 4.2).
+func TestWhatWasSaidInClearCountsNoMore(t *testing.T) {
+	ca := newAuthority(t)
+	r := (&receiver{
+		cert: ca.issue(t, "mx.test", time.Now().AddDate(0, 1, 0)), then: map[string]string{"EHLO": "502 what?"}, ext: []string{"PIPELINING", "SIZE 1000"},
+	}).start(t)
+	c, err := connect(t, r, smtpclient.Options{TLS: smtpclient.TLS{Name: "mx.test", Roots: ca.roots}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.State(); !s.Verified || s.Pipelining || s.Size != 0 {
+		t.Errorf("%+v", s)
 	}
 }
 

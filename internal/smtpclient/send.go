@@ -119,7 +119,7 @@ func (c *Conn) sendable(m *Message) (Result, bool) {
 	return Result{}, true
 }
 
-// say writes the envelope, all of it when the receiver pipelines, else MAIL alone.
+// say writes the envelope: all of it when the receiver pipelines, else its first command.
 func (f *flight) say(m *Message) {
 	c := f.c
 	if f.err != nil {
@@ -127,6 +127,9 @@ func (f *flight) say(m *Message) {
 	}
 	if c.open {
 		f.write("RSET\r\n")
+		if !c.state.Pipelining {
+			return
+		}
 	}
 	f.write(c.mail(m))
 	if c.state.Pipelining {
@@ -167,6 +170,9 @@ func (f *flight) finish(m *Message) *Message {
 		if f.err != nil || rep.Code != 250 {
 			return f.lost(m, StageMail) // a receiver that refuses RSET is in a state nobody knows
 		}
+		if !c.state.Pipelining {
+			f.write(c.mail(m))
+		}
 	}
 	if !f.envelope(m) {
 		return f.after(m)
@@ -181,8 +187,12 @@ func (f *flight) finish(m *Message) *Message {
 		f.h.Done(m, Result{Class: NotTried, Reply: Reply{Stage: StageData}, Err: err})
 		return f.give(next, err)
 	}
-	if c.r.Buffered() > 0 {
+	if said, gone := c.early(); said {
 		return f.early(m, next)
+	} else if gone != nil { // before the dot: it cannot have the message
+		f.err = gone
+		f.report(m, Temporary, StageData, Reply{})
+		return f.give(next, gone)
 	}
 	f.write(".\r\n")
 	c.sent++

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,12 @@ type receiver struct {
 	maxTLS   uint16
 	closeAt  int // drops the connection after so many messages
 	sayEarly string
+	atOnce   bool          // sayEarly together with the 354, else after the first line of the body
+	saidIt   chan struct{} // gets one when sayEarly was said after the first line
+
+	onDot  func()   // when a dot has come
+	conn   net.Conn // the last one
+	rushed int      // commands that came in one flight with the one before, though PIPELINING was not offered
 
 	addr string
 	mu   sync.Mutex
@@ -65,6 +72,13 @@ func (r *receiver) commands() string {
 	return strings.Join(r.log, " | ")
 }
 
+// hangUp ends the last connection under its conversation.
+func (r *receiver) hangUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = r.conn.Close()
+}
+
 func (r *receiver) bodies() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,6 +91,7 @@ type talk struct {
 	br   *bufio.Reader
 	done chan struct{}
 	msgs int
+	said string // last
 }
 
 func (r *receiver) serve(c net.Conn, done chan struct{}) {
@@ -92,6 +107,7 @@ func (r *receiver) serve(c net.Conn, done chan struct{}) {
 	}()
 	r.mu.Lock()
 	r.ends++
+	r.conn = c
 	r.mu.Unlock()
 	k := &talk{r: r, c: c, br: bufio.NewReader(c), done: done}
 	if !k.say("greeting", "220 mx.test ESMTP") {
@@ -121,6 +137,7 @@ func (k *talk) say(word, usual string) bool {
 	case "drop":
 		return false
 	}
+	k.said = a
 	a = strings.ReplaceAll(a, "\n", "\r\n") + "\r\n"
 	if k.r.dribble {
 		for i := range a {
@@ -144,20 +161,28 @@ func (k *talk) command() bool {
 	verb := strings.ToUpper(strings.Split(line, " ")[0])
 	k.r.mu.Lock()
 	k.r.log = append(k.r.log, line)
+	rushed := k.r.ext != nil && !slices.Contains(k.r.ext, "PIPELINING") && k.br.Buffered() > 0
+	if rushed {
+		k.r.rushed++
+	}
 	k.r.mu.Unlock()
+	if rushed { // RFC 2920 3.1: what came behind is not for this receiver
+		return k.say("rushed", "421 4.5.1 one command at a time")
+	}
 	switch verb {
 	case "EHLO":
 		return k.say(verb, k.ehlo())
 	case "STARTTLS":
 		return k.startTLS()
 	case "DATA":
-		if !k.say(verb, "354 go on") {
+		usual := "354 go on"
+		if k.r.atOnce {
+			usual += "\n" + k.r.sayEarly
+		}
+		if !k.say(verb, usual) {
 			return false
 		}
-		if a := k.r.answer[verb]; a != "" && !strings.HasPrefix(a, "354") {
-			return true
-		}
-		return k.data()
+		return !strings.HasPrefix(k.said, "354") || k.data()
 	case "AUTH":
 		return k.say(verb, "235 2.7.0 welcome")
 	case "QUIT":
@@ -214,14 +239,15 @@ func (k *talk) startTLS() bool {
 }
 
 func (k *talk) data() bool {
-	if k.r.sayEarly != "" {
-		_, _ = k.c.Write([]byte(k.r.sayEarly + "\r\n"))
-	}
 	var b strings.Builder
-	for {
+	for n := 0; ; n++ {
 		line, err := k.br.ReadString('\n')
 		if err != nil {
 			return false
+		}
+		if n == 0 && k.r.sayEarly != "" && !k.r.atOnce {
+			_, _ = k.c.Write([]byte(k.r.sayEarly + "\r\n"))
+			k.r.saidIt <- struct{}{}
 		}
 		if line == ".\r\n" {
 			break
@@ -232,6 +258,9 @@ func (k *talk) data() bool {
 	k.r.got = append(k.r.got, b.String())
 	k.r.mu.Unlock()
 	k.msgs++
+	if k.r.onDot != nil {
+		k.r.onDot()
+	}
 	return k.say("dot", "250 2.0.0 taken") && (k.r.closeAt == 0 || k.msgs < k.r.closeAt)
 }
 

@@ -25,6 +25,9 @@ type TLS struct {
 	Name     string
 	Roots    *x509.CertPool // nil: the system's
 	Sessions tls.ClientSessionCache
+
+	// Prove judges the receiver's chain, its own certificate first, in place of Name and Roots; nil: those. Name is still what SNI asks for.
+	Prove func(chain []*x509.Certificate, now time.Time) error
 }
 
 // Reason tells why a certificate proves nothing.
@@ -35,6 +38,7 @@ const (
 	ReasonExpired   Reason = "expired"
 	ReasonName      Reason = "name"
 	ReasonAuthority Reason = "authority"
+	ReasonPin       Reason = "pin" // it is not what TLS.Prove wants
 	ReasonOther     Reason = "other"
 )
 
@@ -92,7 +96,7 @@ func (c *Conn) handshake(stage Stage) error {
 	if err != nil {
 		c.dead = true
 		if unproven != nil {
-			return &Error{Kind: Certificate, Stage: stage, Reason: reasonOf(unproven), Err: unproven}
+			return &Error{Kind: Certificate, Stage: stage, Reason: c.o.TLS.reasonOf(unproven), Err: unproven}
 		}
 		if errors.Is(err, context.Canceled) {
 			return &Error{Kind: Network, Stage: stage, Err: err}
@@ -105,7 +109,7 @@ func (c *Conn) handshake(stage Stage) error {
 	c.state.TLS, c.state.Verified, c.state.Resumed = true, unproven == nil, s.DidResume
 	c.state.Version, c.state.Cipher = tls.VersionName(s.Version), tls.CipherSuiteName(s.CipherSuite)
 	if unproven != nil {
-		c.state.Unverified = reasonOf(unproven)
+		c.state.Unverified = c.o.TLS.reasonOf(unproven)
 	}
 	return nil
 }
@@ -119,8 +123,18 @@ func (c *Conn) moment() time.Time {
 
 var errNoName = errors.New("smtpclient: no name to prove")
 
+func (t TLS) reasonOf(err error) Reason {
+	if t.Prove != nil {
+		return ReasonPin
+	}
+	return reasonOf(err)
+}
+
 // verify judges the certificate for the name (RFC 6125) under the roots, at the moment.
 func verify(s tls.ConnectionState, want TLS, now time.Time) error {
+	if want.Prove != nil {
+		return want.Prove(s.PeerCertificates, now)
+	}
 	if want.Name == "" || len(s.PeerCertificates) == 0 {
 		return errNoName
 	}
