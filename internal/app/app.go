@@ -190,8 +190,9 @@ func (a *App) resolver() *net.Resolver {
 
 func (a *App) carry(st *store.Store, keys *seal.Keys, led *ledger.Ledger, p *api.Parts) (err error) {
 	o := delivery.Options{
-		Store: st, Keys: keys, Ledger: led, Ways: p.Ways, Prepare: p.Sends.Prepare, Outcome: p.Sends.Outcome, PersonKey: p.People.Key,
-		Signing: a.signing(st, p.Organisations), Hello: a.config.HeloName(), Connections: a.config.Connections,
+		Store: st, Keys: keys, Ledger: led, Ways: p.Ways, Prepare: p.Sends.Prepare, Record: p.Sends.Record, Outcome: p.Sends.Outcome,
+		PersonKeys: p.People.LiveKeys,
+		Signing:    a.signing(st, p.Organisations), Hello: a.config.HeloName(), Connections: a.config.Connections,
 		Dial: a.options.Dial, Roots: a.options.Roots, Schedule: a.options.Schedule, Owns: a.owns, Now: st.Now,
 	}
 	if a.config.Source != "" {

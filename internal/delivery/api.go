@@ -103,9 +103,8 @@ type Prepared struct {
 	Need     tlspolicy.Proof // what the decision relied on
 	Frozen   []byte          // to be kept with the row and given back, sealed by who gives it; nil keeps what is there
 
-	// Record, when set, runs in the transaction that commits the intent, or the end that Verdict asks for: the decision's own entries.
-	// It may run more than once (store).
-	Record func(ctx context.Context, tx *store.Tx) error
+	// Decision is what Options.Record is given to write; nil: nothing.
+	Decision any
 }
 
 // Prepare decides, renders and protects messages of one organisation that are about to leave. It gives one Prepared per item, in any
@@ -181,15 +180,20 @@ type Options struct {
 	Prepare Prepare
 
 	Signing KeySource // nil: nothing is signed
+	// Record writes the decisions behind several messages of one organisation, in the transaction that commits their intents, or the end that
+	// Verdict asks for. It may run more than once (store). nil: nothing is written.
+	Record func(ctx context.Context, tx *store.Tx, all []Prepared) error
 	// Outcome hears of every outcome, in its transaction (one organisation's). nil: nobody does.
 	Outcome func(ctx context.Context, tx *store.Tx, outcomes []Outcome) error
-	// PersonKey gives a person's key for the entries about that person; nil: the month's key seals them and they have no subject.
-	PersonKey func(ctx context.Context, tx *store.Tx, p id.Person) (seal.Key, error)
+	// PersonKeys gives people's keys for the entries about them, but for those that are gone; nil: the month's key seals the entries and they have
+	// no subject.
+	PersonKeys func(ctx context.Context, tx *store.Tx, ids []id.Person) (map[id.Person]seal.Key, error)
 
 	Hello       string   // our name for EHLO
 	Sources     []string // local addresses to send from; empty: the system's choice
 	Connections int      // at once, over all lanes; 0: 64
-	// Owns tells whether this node works a lane; nil: all. Two nodes that work one lane share its rows and double its pace.
+	// Owns tells whether this node works a lane; nil: all. It is asked before every claim, so it answers from memory. Two nodes that work one lane
+	// share its rows and double its pace.
 	Owns func(lane int64) bool
 
 	// Set by the demo, benchmarks and tests only.

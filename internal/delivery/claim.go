@@ -188,15 +188,15 @@ func (w *worker) settle(ctx context.Context, items []Item, by map[id.Message]*jo
 			w.e.finish(record{row: j.row, next: n})
 		case Hold:
 			n.end = Held
-			w.e.finish(record{row: j.row, next: n, note: p.Record})
+			w.e.finish(record{row: j.row, next: n, note: p})
 		case Refuse:
 			n.end = Refused
-			w.e.finish(record{row: j.row, next: n, note: p.Record})
+			w.e.finish(record{row: j.row, next: n, note: p})
 		case Later:
 			if n.due = p.Due; !n.due.After(now) {
 				n.due = now.Add(w.e.s.Retry[0])
 			}
-			w.e.finish(record{row: j.row, next: n, note: p.Record, quiet: true})
+			w.e.finish(record{row: j.row, next: n, note: p, quiet: true})
 		default:
 			if ctx.Err() != nil {
 				w.e.release(j.row, sqlRelease, now)

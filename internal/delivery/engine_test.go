@@ -355,6 +355,10 @@ func TestPrepareDecides(t *testing.T) {
 	}
 	var late atomic.Bool
 	k := newKit(t, st, func(o *delivery.Options) {
+		o.Record = func(_ context.Context, tx *store.Tx, all []delivery.Prepared) error {
+			tx.OnCommit(func() { recorded.Add(int64(len(all))) })
+			return nil
+		}
 		o.Prepare = func(_ context.Context, _ id.Organisation, items []delivery.Item) ([]delivery.Prepared, error) {
 			var all []delivery.Prepared
 			for _, i := range items {
@@ -368,7 +372,7 @@ func TestPrepareDecides(t *testing.T) {
 					continue // no answer
 				}
 				p.Message = i.Message
-				p.Record = func(_ context.Context, tx *store.Tx) error { tx.OnCommit(func() { recorded.Add(1) }); return nil }
+				p.Decision = i.Message
 				all = append(all, p)
 			}
 			return all, nil

@@ -63,13 +63,51 @@ func (k Kind) priority() Priority {
 
 // Enqueue writes a message's row in the caller's transaction; it asks no network. Its organisation is the transaction's.
 func (e *Engine) Enqueue(ctx context.Context, tx *store.Tx, r Row) error {
-	if r.Kind < Care || r.Kind > Marketing || r.Message.IsZero() || r.Domain == "" {
-		return fault.New(fault.Internal, "a message to deliver lacks its id, kind or domain")
+	return e.EnqueueAll(ctx, tx, []Row{r})
+}
+
+// EnqueueAll writes the rows of several messages.
+func (e *Engine) EnqueueAll(ctx context.Context, tx *store.Tx, all []Row) error {
+	if len(all) == 0 {
+		return nil
 	}
-	now := tx.Now
+	rows := make([][]any, len(all))
+	told := map[hint]bool{}
+	unrouted := map[Priority]bool{}
+	for i := range all {
+		args, h, err := e.enqueued(ctx, tx, all[i])
+		if err != nil {
+			return err
+		}
+		rows[i] = args
+		if h.lane != 0 {
+			told[h] = true
+		} else if !h.due.After(tx.Now) {
+			unrouted[h.priority] = true
+		}
+	}
+	if _, err := tx.ExecEach(ctx, sqlEnqueue, rows); err != nil {
+		return fmt.Errorf("enqueue message %s and those behind it: %w", all[0].Message, err)
+	}
+	tx.OnCommit(func() {
+		for h := range told {
+			e.tell(h)
+		}
+		if len(unrouted) > 0 {
+			e.wakeRouter()
+		}
+	})
+	return nil
+}
+
+// enqueued gives the arguments of a row, and the hint to give once it is there; a hint without a lane is the router's.
+func (e *Engine) enqueued(ctx context.Context, tx *store.Tx, r Row) (args []any, h hint, err error) {
+	if r.Kind < Care || r.Kind > Marketing || r.Message.IsZero() || r.Domain == "" {
+		return nil, h, fault.New(fault.Internal, "a message to deliver lacks its id, kind or domain")
+	}
 	due, expires := r.Due, r.Expires
 	if due.IsZero() {
-		due = now
+		due = tx.Now
 	}
 	if expires.IsZero() {
 		expires = due.Add(e.s.life(r.Kind))
@@ -79,28 +117,19 @@ func (e *Engine) Enqueue(ctx context.Context, tx *store.Tx, r Row) error {
 	}
 	sealed, err := e.o.Keys.Seal(ctx, tx, seal.PurposeMessage, domainCell(r.Message), []byte(r.Domain))
 	if err != nil {
-		return err
+		return nil, h, err
 	}
-	state, lane := stateRouting, int64(0)
+	h = hint{stream{0, r.Priority, tx.Organisation()}, due}
+	state := stateRouting
 	if group, ok := e.o.Ways.KnownGroup(tx.Organisation(), r.Domain); ok {
 		if n, ok := e.knownLane(r.Source, group); ok {
-			state, lane = stateReady, n
+			state, h.lane = stateReady, n
 		}
 	}
-	_, err = tx.Exec(ctx, sqlEnqueue, tx.Organisation(), r.Message, r.Person, int64(r.Purpose), int64(r.Kind), int64(r.Priority), int64(r.Source), r.Size, state,
-		lane, store.Millis(now), store.Millis(due), store.Millis(expires), sealed)
-	if err != nil {
-		return fmt.Errorf("enqueue message %s: %w", r.Message, err)
-	}
-	org := tx.Organisation()
-	tx.OnCommit(func() {
-		if state == stateReady {
-			e.tell(hint{stream{lane, r.Priority, org}, due})
-		} else if !due.After(now) {
-			e.wakeRouter()
-		}
-	})
-	return nil
+	return []any{
+		tx.Organisation(), r.Message, r.Person, int64(r.Purpose), int64(r.Kind), int64(r.Priority), int64(r.Source), r.Size, state,
+		h.lane, store.Millis(tx.Now), store.Millis(due), store.Millis(expires), sealed,
+	}, h, nil
 }
 
 // Cancel ends a message that waits. One that is being sent, or has ended, is a fault.Conflict.

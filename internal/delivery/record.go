@@ -27,10 +27,10 @@ type record struct {
 	proof tlspolicy.Proof
 	tls   string
 	group string
-	note  func(ctx context.Context, tx *store.Tx) error // Prepared.Record of one that did not go
-	take  bool                                          // the row waits and is not leased yet
-	quiet bool                                          // no Outcome: nothing happened that anybody wants to know
-	back  string                                        // no outcome: the statement that gives the row back as it was
+	note  *Prepared // whose decision is to be recorded: of one that did not go
+	take  bool      // the row waits and is not leased yet
+	quiet bool      // no Outcome: nothing happened that anybody wants to know
+	back  string    // no outcome: the statement that gives the row back as it was
 
 	barrier chan struct{} // no outcome: closed when all before it are written
 }
@@ -173,31 +173,18 @@ func (e *Engine) after(r record) {
 // write writes outcomes, their entries and what Outcome does, in one transaction of their organisation.
 func (e *Engine) write(ctx context.Context, org id.Organisation, records []record) error {
 	return e.o.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
-		month, err := e.o.Keys.Month(ctx, tx, seal.PurposeLedger)
+		// In the order of ids, as everybody who writes several rows: PostgreSQL locks row by row.
+		slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.row.message[:], b.row.message[:]) })
+		ours, err := e.writeRows(ctx, tx, records)
 		if err != nil {
 			return err
 		}
-		// In the order of ids, as everybody who writes several rows: PostgreSQL locks row by row.
-		slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.row.message[:], b.row.message[:]) })
-		var entries []ledger.Keyed
+		var notes []Prepared
 		var told []Outcome
-		for i := range records {
-			r := &records[i]
-			ours, err := e.writeRow(ctx, tx, r)
-			if err != nil {
-				return fmt.Errorf("outcome of message %s: %w", r.row.message, err)
-			}
-			if !ours && r.take {
-				continue // somebody claimed it first
-			}
-			if !ours {
-				slog.Warn("delivery: an outcome came after its lease was lost", "message", r.row.message.String(), "end", r.next.end.String())
-				continue
-			}
-			if r.note != nil {
-				if err := r.note(ctx, tx); err != nil {
-					return fmt.Errorf("record of message %s: %w", r.row.message, err)
-				}
+		var entries []ledger.Keyed
+		for _, r := range ours {
+			if r.note != nil && r.note.Decision != nil {
+				notes = append(notes, *r.note)
 			}
 			if r.quiet {
 				continue
@@ -205,12 +192,17 @@ func (e *Engine) write(ctx context.Context, org id.Organisation, records []recor
 			o := r.outcome()
 			told = append(told, o)
 			if entry, ok := entryOf(o, r); ok {
-				keyed, err := e.keyed(ctx, tx, entry, r.row.person, month)
-				if err != nil {
-					return err
-				}
-				entries = append(entries, keyed)
+				entry.Subject = r.row.person
+				entries = append(entries, ledger.Keyed{Entry: entry})
 			}
+		}
+		if len(notes) > 0 && e.o.Record != nil {
+			if err := e.o.Record(ctx, tx, notes); err != nil {
+				return fmt.Errorf("record of message %s and others: %w", notes[0].Message, err)
+			}
+		}
+		if err := e.key(ctx, tx, entries); err != nil {
+			return err
 		}
 		if err := e.o.Ledger.AppendAll(ctx, tx, entries); err != nil {
 			return err
@@ -222,24 +214,76 @@ func (e *Engine) write(ctx context.Context, org id.Organisation, records []recor
 	})
 }
 
-// writeRow writes one row; false: its lease is another's by now.
-func (e *Engine) writeRow(ctx context.Context, tx *store.Tx, r *record) (bool, error) {
-	w, n := r.row, &r.next
-	if r.back != "" {
-		done, err := tx.Exec(ctx, r.back, store.Millis(n.due), tx.Organisation(), w.lease, store.Blobs([]id.Message{w.message}))
-		return done == 1, err
-	}
-	if r.take {
-		took, err := tx.Exec(ctx, sqlTake, w.lease, e.holder, tx.Organisation(), w.message)
-		if err != nil || took == 0 {
-			return false, err
+// errUneven: one or more of the leases are another's by now. Each outcome is then written alone, which tells which.
+var errUneven = errors.New("delivery: leases were lost")
+
+// writeRows writes rows, and gives the records whose leases were still ours.
+func (e *Engine) writeRows(ctx context.Context, tx *store.Tx, records []record) (ours []*record, err error) {
+	rows := map[string][][]any{} // by statement
+	simple := make([]*record, 0, len(records))
+	for i := range records {
+		r := &records[i]
+		if !r.take && r.back == "" {
+			statement, args, err := e.rowOf(ctx, tx, r)
+			if err != nil {
+				return nil, err
+			}
+			rows[statement] = append(rows[statement], args)
+			simple = append(simple, r)
+			continue
+		}
+		got, err := e.writeRow(ctx, tx, r)
+		if err != nil {
+			return nil, fmt.Errorf("outcome of message %s: %w", r.row.message, err)
+		}
+		if got {
+			ours = append(ours, r)
 		}
 	}
+	n := int64(0)
+	for _, statement := range []string{sqlDone, sqlAgain} {
+		some, err := tx.ExecEach(ctx, statement, rows[statement])
+		if err != nil {
+			return nil, fmt.Errorf("write outcomes: %w", err)
+		}
+		n += some
+	}
+	switch {
+	case n == int64(len(simple)):
+		return append(ours, simple...), nil
+	case len(records) > 1:
+		return nil, errUneven
+	}
+	slog.Warn("delivery: an outcome came after its lease was lost", "message", records[0].row.message.String(), "end", records[0].next.end.String())
+	return ours, nil
+}
+
+// writeRow gives a row back, or takes one that waits and ends it; false: its lease is another's by now, or somebody claimed it first.
+func (e *Engine) writeRow(ctx context.Context, tx *store.Tx, r *record) (bool, error) {
+	w := r.row
+	if r.back != "" {
+		done, err := tx.Exec(ctx, r.back, store.Millis(r.next.due), tx.Organisation(), w.lease, store.Blobs([]id.Message{w.message}))
+		return done == 1, err
+	}
+	took, err := tx.Exec(ctx, sqlTake, w.lease, e.holder, tx.Organisation(), w.message)
+	if err != nil || took == 0 {
+		return false, err
+	}
+	statement, args, err := e.rowOf(ctx, tx, r)
+	if err != nil {
+		return false, err
+	}
+	done, err := tx.Exec(ctx, statement, args...)
+	return done == 1, err
+}
+
+// rowOf gives the statement that writes an outcome, and its arguments.
+func (e *Engine) rowOf(ctx context.Context, tx *store.Tx, r *record) (statement string, args []any, err error) {
+	w, n := r.row, &r.next
 	var reply []byte
 	if r.reply.Text != "" {
-		var err error
 		if reply, err = e.o.Keys.Seal(ctx, tx, seal.PurposeMessage, replyCell(w.message), []byte(r.reply.Text)); err != nil {
-			return false, err
+			return "", nil, err
 		}
 	}
 	class := string(n.verdict.Class)
@@ -247,13 +291,14 @@ func (e *Engine) writeRow(ctx context.Context, tx *store.Tx, r *record) (bool, e
 		if !n.due.Before(w.expires) && !w.expires.IsZero() {
 			n.due = w.expires // its end is due before its next attempt
 		}
-		done, err := tx.Exec(ctx, sqlAgain, n.reason, store.Millis(n.due), n.attempt, n.doubt, string(n.failure), class, r.reply.Code, r.reply.Enhanced, reply,
-			tx.Organisation(), w.message, w.lease)
-		return done == 1, err
+		return sqlAgain, []any{
+			n.reason, store.Millis(n.due), n.attempt, n.doubt, string(n.failure), class, r.reply.Code, r.reply.Enhanced, reply, tx.Organisation(), w.message, w.lease,
+		}, nil
 	}
-	done, err := tx.Exec(ctx, sqlDone, int64(n.end), n.reason, store.Millis(tx.Now), n.attempt, n.doubt, class, r.reply.Code, r.reply.Enhanced,
-		string(r.proof), r.tls, reply, tx.Organisation(), w.message, w.lease)
-	return done == 1, err
+	return sqlDone, []any{
+		int64(n.end), n.reason, store.Millis(tx.Now), n.attempt, n.doubt, class, r.reply.Code, r.reply.Enhanced, string(r.proof), r.tls, reply,
+		tx.Organisation(), w.message, w.lease,
+	}, nil
 }
 
 func (r *record) outcome() Outcome {
@@ -307,20 +352,36 @@ func entryOf(o Outcome, r *record) (ledger.Entry, bool) {
 	return e, true
 }
 
-// keyed gives an entry its subject and key.
-func (e *Engine) keyed(ctx context.Context, tx *store.Tx, entry ledger.Entry, p id.Person, month seal.Key) (ledger.Keyed, error) {
-	if p.IsZero() || e.o.PersonKey == nil {
-		return ledger.Keyed{Entry: entry, Key: month}, nil
+// key gives entries their keys: the person's, else the month's. Of a person who was shredded the entry is about nobody any more.
+func (e *Engine) key(ctx context.Context, tx *store.Tx, entries []ledger.Keyed) error {
+	if len(entries) == 0 {
+		return nil
 	}
-	key, err := e.o.PersonKey(ctx, tx, p)
-	if fault.Is(err, fault.Sealed) || fault.Is(err, fault.NotFound) { // the person was shredded: the entry is about nobody any more
-		return ledger.Keyed{Entry: entry, Key: month}, nil
-	}
+	month, err := e.o.Keys.Month(ctx, tx, seal.PurposeLedger)
 	if err != nil {
-		return ledger.Keyed{}, fmt.Errorf("key of the person of a message: %w", err)
+		return err
 	}
-	entry.Subject, entry.SubjectKey = p, key
-	return ledger.Keyed{Entry: entry, Key: key}, nil
+	var ids []id.Person
+	for i := range entries {
+		if p := entries[i].Subject; !p.IsZero() && e.o.PersonKeys != nil {
+			ids = append(ids, p)
+		}
+	}
+	keys := map[id.Person]seal.Key{}
+	if len(ids) > 0 {
+		if keys, err = e.o.PersonKeys(ctx, tx, ids); err != nil {
+			return fmt.Errorf("keys of the persons of messages: %w", err)
+		}
+	}
+	for i := range entries {
+		x := &entries[i]
+		if key, ok := keys[x.Subject]; ok {
+			x.SubjectKey, x.Key = key, key
+		} else {
+			x.Subject, x.Key = id.Person{}, month
+		}
+	}
+	return nil
 }
 
 // finish sends a record to the committer.

@@ -230,17 +230,12 @@ func (w *worker) intend(ctx context.Context, m *smtpclient.Message) error {
 func (e *Engine) intend(ctx context.Context, org id.Organisation, group []*job) error {
 	return e.o.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
 		lost := make([]bool, len(group))
-		for i, j := range group {
-			n, err := tx.Exec(ctx, sqlIntent, store.Millis(tx.Now), j.prepared.Frozen, tx.Organisation(), j.message, j.lease)
-			if err != nil {
-				return fmt.Errorf("intent of message %s: %w", j.message, err)
-			}
-			if lost[i] = n == 0; lost[i] || j.prepared.Record == nil {
-				continue
-			}
-			if err := j.prepared.Record(ctx, tx); err != nil {
-				return fmt.Errorf("record of message %s: %w", j.message, err)
-			}
+		ours, err := e.intendAll(ctx, tx, group, lost)
+		if err == nil && e.o.Record != nil && len(ours) > 0 {
+			err = e.o.Record(ctx, tx, ours)
+		}
+		if err != nil {
+			return fmt.Errorf("intent of message %s and those behind it: %w", group[0].message, err)
 		}
 		tx.OnCommit(func() {
 			for i, j := range group {
@@ -253,11 +248,36 @@ func (e *Engine) intend(ctx context.Context, org id.Organisation, group []*job) 
 	})
 }
 
+// intendAll writes the intents, and gives the messages whose leases are still ours and whose decisions are to be recorded with them.
+func (e *Engine) intendAll(ctx context.Context, tx *store.Tx, group []*job, lost []bool) (ours []Prepared, err error) {
+	rows := make([][]any, len(group))
+	for i, j := range group {
+		rows[i] = []any{store.Millis(tx.Now), j.prepared.Frozen, tx.Organisation(), j.message, j.lease}
+	}
+	n, err := tx.ExecEach(ctx, sqlIntent, rows)
+	if err != nil {
+		return nil, err
+	}
+	for i, j := range group {
+		if n < int64(len(group)) { // one or more of them: which? An intent may be written twice
+			one, err := tx.Exec(ctx, sqlIntent, rows[i]...)
+			if err != nil {
+				return nil, err
+			}
+			lost[i] = one == 0
+		}
+		if !lost[i] && j.prepared.Decision != nil {
+			ours = append(ours, j.prepared)
+		}
+	}
+	return ours, nil
+}
+
 // unrecorded gives what the decision has to record, while no intent has recorded it: a message that is refused before its last dot was
 // decided on all the same.
-func (j *job) unrecorded() func(ctx context.Context, tx *store.Tx) error {
-	if j.intended {
+func (j *job) unrecorded() *Prepared {
+	if j.intended || j.prepared.Decision == nil {
 		return nil
 	}
-	return j.prepared.Record
+	return &j.prepared
 }

@@ -49,6 +49,10 @@ type Ask struct {
 	Keys     Keys
 	Contacts Contacts
 	Previous *Decision
+
+	// Known and Record, when set, are what the caller read of the person in this transaction already: Gather does not read it again.
+	Known  *people.Person
+	Record *consent.Record
 }
 
 // Gather builds the facts of one message.
@@ -126,18 +130,12 @@ type loaded struct {
 	persons map[id.Person]people.Person
 	records map[id.Person]consent.Record
 	stopped map[consent.At][]consent.Suppression
+	shared  map[consent.At]bool // several people have the address
+	carried []agreement.Agreement
 }
 
 func (g *Gatherer) load(ctx context.Context, tx *store.Tx, asks []Ask) (*loaded, error) {
-	w := &loaded{persons: map[id.Person]people.Person{}}
-	var ids []id.Person
-	seen := map[id.Person]bool{}
-	for i := range asks {
-		if p := asks[i].Person; !p.IsZero() && !seen[p] {
-			seen[p] = true
-			ids = append(ids, p)
-		}
-	}
+	w := &loaded{persons: map[id.Person]people.Person{}, records: map[id.Person]consent.Record{}}
 	org, err := g.organisations.Get(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -150,24 +148,74 @@ func (g *Gatherer) load(ctx context.Context, tx *store.Tx, asks []Ask) (*loaded,
 	if w.policy, err = g.organisations.Policy(ctx, tx); err != nil {
 		return nil, err
 	}
-	persons, err := g.people.GetAll(ctx, tx, ids)
-	if err != nil {
+	if err := g.loadPeople(ctx, tx, w, asks); err != nil {
 		return nil, err
 	}
-	for _, p := range persons {
-		w.persons[p.ID] = p
+	return w, g.loadAddresses(ctx, tx, w, asks)
+}
+
+// loadPeople reads the people and their papers, but for what the asks bring along.
+func (g *Gatherer) loadPeople(ctx context.Context, tx *store.Tx, w *loaded, asks []Ask) error {
+	var bare, paperless []id.Person
+	for i := range asks {
+		a := &asks[i]
+		if a.Person.IsZero() {
+			continue
+		}
+		if a.Known != nil {
+			w.persons[a.Person] = *a.Known
+		} else {
+			bare = append(bare, a.Person)
+		}
+		if a.Record != nil {
+			w.records[a.Person] = *a.Record
+		} else {
+			paperless = append(paperless, a.Person)
+		}
 	}
-	if w.records, err = g.consents.OfAll(ctx, tx, ids); err != nil {
-		return nil, err
+	if len(bare) > 0 {
+		persons, err := g.people.GetAll(ctx, tx, bare)
+		if err != nil {
+			return err
+		}
+		for _, p := range persons {
+			w.persons[p.ID] = p
+		}
 	}
+	if len(paperless) == 0 {
+		return nil
+	}
+	records, err := g.consents.OfAll(ctx, tx, paperless)
+	for p, r := range records {
+		w.records[p] = r
+	}
+	return err
+}
+
+// loadAddresses reads what stops mail to the addresses, and which of them several people have.
+func (g *Gatherer) loadAddresses(ctx context.Context, tx *store.Tx, w *loaded, asks []Ask) (err error) {
 	var at []consent.At
+	by := map[people.Channel][]string{}
 	for i := range asks {
 		if x, ok := w.at(&asks[i]); ok {
 			at = append(at, x)
+			by[x.Channel] = append(by[x.Channel], x.Address)
 		}
 	}
-	w.stopped, err = g.consents.Suppressed(ctx, tx, at)
-	return w, err
+	if w.stopped, err = g.consents.Suppressed(ctx, tx, at); err != nil {
+		return err
+	}
+	w.shared = map[consent.At]bool{}
+	for channel, normal := range by {
+		sharers, err := g.people.Sharers(ctx, tx, channel, normal)
+		if err != nil {
+			return err
+		}
+		for address, n := range sharers {
+			w.shared[consent.At{Channel: channel, Address: address}] = n > 1
+		}
+	}
+	return nil
 }
 
 // at gives the address that an ask goes to.
@@ -192,13 +240,7 @@ func (g *Gatherer) facts(ctx context.Context, tx *store.Tx, w *loaded, a *Ask) (
 	for _, s := range w.stopped[at] {
 		f.OptOuts = append(f.OptOuts, OptOut{Ref: s.ID.String(), Scope: ScopeAddress, Covers: s.Covers, Topic: s.Topic})
 	}
-	if addressed && f.Recipient.Holder == HolderPerson {
-		same, err := g.people.ByContact(ctx, tx, at.Channel, at.Address)
-		if err != nil {
-			return f, err
-		}
-		f.Recipient.Shared = len(same) > 1
-	}
+	f.Recipient.Shared = addressed && f.Recipient.Holder == HolderPerson && w.shared[at]
 	if err := g.carrier(ctx, tx, w, a, &f); err != nil {
 		return f, err
 	}
@@ -257,11 +299,14 @@ func (g *Gatherer) carrier(ctx context.Context, tx *store.Tx, w *loaded, a *Ask,
 		return nil
 	}
 	f.Carrier = Carrier{Needed: true, Service: service}
-	list, err := g.agreements.List(ctx, tx)
-	if err != nil {
-		return err
+	if w.carried == nil {
+		list, err := g.agreements.List(ctx, tx)
+		if err != nil {
+			return err
+		}
+		w.carried = list
 	}
-	for _, x := range list {
+	for _, x := range w.carried {
 		if (named.IsZero() || x.ID == named) && x.Covers(service, law.Day(w.now)) {
 			f.Carrier.Covered, f.Carrier.Agreement = true, x.ID
 			return nil

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/store"
@@ -69,6 +70,9 @@ func (p *People) Families(ctx context.Context, tx *store.Tx, ids []id.Person) (m
 			return nil, err
 		}
 	}
+	for _, list := range members {
+		slices.SortFunc(list[1:], compareIDs)
+	}
 	families := make(map[id.Person][]id.Person, len(ids))
 	for x, r := range root {
 		families[x] = members[r]
@@ -76,4 +80,4 @@ func (p *People) Families(ctx context.Context, tx *store.Tx, ids []id.Person) (m
 	return families, nil
 }
 
-const selectMembers = `SELECT id, merged_into FROM person WHERE organisation_id = ? AND merged_into IN {{blobs}} ORDER BY id`
+const selectMembers = `SELECT id, merged_into FROM person WHERE organisation_id = ? AND merged_into IN {{blobs}}` // sorted below: an order here makes SQLite walk all people by their ids

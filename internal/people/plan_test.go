@@ -16,7 +16,7 @@ func TestPlans(t *testing.T) {
 	err := st.Read(context.Background(), scope, func(ctx context.Context, tx *store.Tx) error {
 		for _, query := range []string{
 			selectPersons, selectMergedInto, selectChildren, selectByBlind, selectFacts, selectFactOwners, selectEvents, selectEventOwners, scanProjections,
-			selectProjections, selectPeople,
+			selectProjections, selectPeople, selectFamily, selectMembers, selectLetters, selectMergedLetters,
 		} {
 			args := make([]any, strings.Count(query, "?"))
 			for i := range args {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
@@ -100,6 +101,26 @@ func (p *People) Keys(ctx context.Context, tx *store.Tx, ids []id.Person) (map[i
 	for person, w := range wrapped {
 		if keys[person], err = p.keys.Subject(ctx, tx, person.UUID(), w); err != nil {
 			return nil, fmt.Errorf("open the key of %s: %w", person, err)
+		}
+	}
+	return keys, nil
+}
+
+// LiveKeys gives the keys of several people; those that do not exist, and those whose key is destroyed, are left out.
+func (p *People) LiveKeys(ctx context.Context, tx *store.Tx, ids []id.Person) (map[id.Person]seal.Key, error) {
+	keys, err := p.Keys(ctx, tx, ids)
+	if !fault.Is(err, fault.Sealed) {
+		return keys, err
+	}
+	keys = map[id.Person]seal.Key{}
+	for _, x := range ids {
+		one, err := p.Keys(ctx, tx, []id.Person{x})
+		switch key, there := one[x]; {
+		case fault.Is(err, fault.Sealed):
+		case err != nil:
+			return nil, err
+		case there:
+			keys[x] = key
 		}
 	}
 	return keys, nil

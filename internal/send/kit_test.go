@@ -69,7 +69,7 @@ func openClinic(t testing.TB, st *store.Store) *clinic {
 		Pickup: c.pickups, Gather: gate.NewGatherer(c.people, c.consents, agreement.New(c.keys, c.led), c.orgs), Ways: ways, Base: base,
 	})
 	c.engine, err = delivery.New(delivery.Options{
-		Store: st, Keys: c.keys, Ledger: c.led, Ways: ways, Prepare: c.Prepare, Outcome: c.Outcome, PersonKey: c.people.Key, Hello: "care.riverside.example",
+		Store: st, Keys: c.keys, Ledger: c.led, Ways: ways, Prepare: c.Prepare, Record: c.Record, Outcome: c.Outcome, PersonKeys: c.people.LiveKeys, Hello: "care.riverside.example",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -231,10 +231,8 @@ func (c *clinic) prepare(it delivery.Item) delivery.Prepared {
 	}
 	p := all[0]
 	c.write(func(ctx context.Context, tx *store.Tx) error {
-		if p.Record != nil {
-			if err := p.Record(ctx, tx); err != nil {
-				return err
-			}
+		if err := c.Record(ctx, tx, []delivery.Prepared{p}); err != nil {
+			return err
 		}
 		end := map[delivery.Verdict]delivery.End{delivery.Hold: delivery.Held, delivery.Refuse: delivery.Refused}[p.Verdict]
 		if end == delivery.Deferred {

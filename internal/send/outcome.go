@@ -3,6 +3,7 @@ package send
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/carepost/carepost/internal/bounce"
 	"github.com/carepost/carepost/internal/delivery"
@@ -23,36 +24,91 @@ var ends = map[delivery.End]State{
 // Outcome hears what happened to messages, in the transaction that writes it. It must not fail for what is gone: an outcome that cannot
 // be written is an acceptance forgotten, and the message would be sent again.
 func (s *Sends) Outcome(ctx context.Context, tx *store.Tx, outcomes []delivery.Outcome) error {
+	standing, err := s.standing(ctx, tx, outcomes)
+	if err != nil {
+		return err
+	}
+	var deferred, ended [][]any
+	events := map[id.Person][]people.Event{}
 	for _, o := range outcomes {
-		if err := s.outcome(ctx, tx, o); err != nil {
+		if o.End == delivery.Deferred {
+			deferred = append(deferred, []any{o.Attempt, tx.Organisation(), o.Message})
+			continue
+		}
+		state, err := s.endOf(ctx, tx, o, standing[o.Message])
+		if err != nil {
 			return err
 		}
+		ended = append(ended, []any{state, o.Attempt, store.Millis(tx.Now), tx.Organisation(), o.Message})
+		if e, ok := happened(o, tx.Now); ok {
+			events[o.Person] = append(events[o.Person], e)
+		}
 	}
-	return nil
+	if _, err := tx.ExecEach(ctx, deferMessage, deferred); err != nil {
+		return fmt.Errorf("note that messages were put off: %w", err)
+	}
+	if _, err := tx.ExecEach(ctx, endMessage, ended); err != nil {
+		return fmt.Errorf("end messages: %w", err)
+	}
+	for _, o := range outcomes {
+		if o.End != delivery.Deferred && o.Suppress && !o.Person.IsZero() {
+			if err := s.unproven(ctx, tx, o); err != nil {
+				return err
+			}
+		}
+	}
+	return s.happenAll(ctx, tx, events)
 }
 
-func (s *Sends) outcome(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
-	if o.End == delivery.Deferred {
-		if _, err := tx.Exec(ctx, deferMessage, o.Attempt, tx.Organisation(), o.Message); err != nil {
-			return fmt.Errorf("note that %s was put off: %w", o.Message, err)
-		}
-		return nil
-	}
-	state := ends[o.End]
-	if d, err := s.undecided(ctx, tx, o); err != nil {
-		return err
-	} else if d == gate.MeansRefused {
-		state = Refused
-	}
-	if _, err := tx.Exec(ctx, endMessage, state, o.Attempt, store.Millis(tx.Now), tx.Organisation(), o.Message); err != nil {
-		return fmt.Errorf("end %s: %w", o.Message, err)
-	}
-	if o.Suppress && !o.Person.IsZero() {
-		if err := s.unproven(ctx, tx, o); err != nil {
-			return err
+// stand is what was decided on a message so far.
+type stand struct {
+	there  bool
+	means  gate.Means
+	number int
+}
+
+// standing reads what was decided on the messages that ended.
+func (s *Sends) standing(ctx context.Context, tx *store.Tx, outcomes []delivery.Outcome) (map[id.Message]stand, error) {
+	var ids []id.Message
+	for _, o := range outcomes {
+		if o.End != delivery.Deferred {
+			ids = append(ids, o.Message)
 		}
 	}
-	return s.happened(ctx, tx, o)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, selectMeans, tx.Organisation(), store.Blobs(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read what was decided: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says it
+	all := make(map[id.Message]stand, len(ids))
+	for rows.Next() {
+		var m id.Message
+		st := stand{there: true}
+		if err := rows.Scan(&m, &st.means, &st.number); err != nil {
+			return nil, fmt.Errorf("read what was decided: %w", err)
+		}
+		all[m] = st
+	}
+	return all, rows.Err()
+}
+
+// endOf gives where a message stands that ended. One that ended before it was ever prepared is decided on now, and so is one that its queue
+// holds for what it found since: no message ends without a decision that says why.
+func (s *Sends) endOf(ctx context.Context, tx *store.Tx, o delivery.Outcome, st stand) (State, error) {
+	means := st.means
+	if st.there && (means == "" || o.End == delivery.Held && means != gate.MeansHeld) {
+		var err error
+		if means, err = s.undecided(ctx, tx, o, st); err != nil {
+			return 0, err
+		}
+	}
+	if means == gate.MeansRefused {
+		return Refused, nil
+	}
+	return ends[o.End], nil
 }
 
 // carriage says in the gate's words how the queue ended a message that Prepare did not end.
@@ -79,18 +135,14 @@ func carriage(o delivery.Outcome) gate.Carriage {
 	return gate.CarriageUnready
 }
 
-// undecided has the gate decide on a message that ended before it was ever prepared, and on one that its queue holds for what it found
-// since: no message ends without a decision that says why.
-func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome) (gate.Means, error) {
+// undecided has the gate decide on a message that the queue ended.
+func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome, st stand) (gate.Means, error) {
 	msg, err := s.Message(ctx, tx, o.Message)
 	if gone(err) {
-		return "", nil // the row or the person is destroyed: nothing is left to decide on, and nothing to seal it with
+		return st.means, nil // the row or the person is destroyed: nothing is left to decide on, and nothing to seal it with
 	}
 	if err != nil {
 		return "", err
-	}
-	if msg.Means != "" && (o.End != delivery.Held || msg.Means == gate.MeansHeld) {
-		return msg.Means, nil
 	}
 	p, err := s.people.Get(ctx, tx, msg.Person)
 	if gone(err) {
@@ -113,7 +165,7 @@ func (s *Sends) undecided(ctx context.Context, tx *store.Tx, o delivery.Outcome)
 	if err != nil {
 		return "", err
 	}
-	d.end = o.End
+	d.end, d.number = o.End, st.number
 	if d.carriage = carriage(o); d.carriage == gate.CarriageNone {
 		d.item.Way = tlspolicy.Resolution{Domain: domainOf(d.to.Normal), Status: tlspolicy.Broken}
 	}
@@ -139,15 +191,28 @@ func (s *Sends) given(ctx context.Context, tx *store.Tx, m id.Message, person id
 // gone tells that an error says of a record or its key that it is not there any more.
 func gone(err error) bool { return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Sealed) }
 
-// happened tells the person's events, which rules can ask for.
-func (s *Sends) happened(ctx context.Context, tx *store.Tx, o delivery.Outcome) error {
+// happened gives the person's event, which rules can ask for.
+func happened(o delivery.Outcome, now time.Time) (people.Event, bool) {
 	kind := map[delivery.End]string{delivery.Accepted: "email.accepted", delivery.Bounced: "email.bounced"}[o.End]
 	if kind == "" || o.Person.IsZero() {
+		return people.Event{}, false
+	}
+	return people.Event{ID: id.New[id.Event](), Kind: kind, At: now, Source: people.SourceStaff, Key: o.Message.String(), Machine: true}, true
+}
+
+// happenAll tells people's events; when one of them is gone, of the others one by one.
+func (s *Sends) happenAll(ctx context.Context, tx *store.Tx, events map[id.Person][]people.Event) error {
+	if len(events) == 0 {
 		return nil
 	}
-	e := people.Event{ID: id.New[id.Event](), Kind: kind, At: tx.Now, Source: people.SourceStaff, Key: o.Message.String(), Machine: true}
-	if err := s.people.AddEvents(ctx, tx, o.Person, []people.Event{e}); !gone(err) {
+	err := s.people.AddEventsAll(ctx, tx, events)
+	if !gone(err) {
 		return err
+	}
+	for p, list := range events {
+		if err := s.people.AddEvents(ctx, tx, p, list); err != nil && !gone(err) {
+			return err
+		}
 	}
 	return nil
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/carepost/carepost/internal/compose"
+	"github.com/carepost/carepost/internal/consent"
 	"github.com/carepost/carepost/internal/delivery"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/gate"
@@ -36,6 +38,9 @@ type draft struct {
 	values   compose.Values
 	kept     *frozen    // what an earlier Prepare froze
 	before   gate.Means // of the last decision that is recorded; empty: none yet
+	number   int        // of decisions that are recorded
+	papers   consent.Record
+	bulk     int // bulk messages to the person in 7 days
 	rendered compose.Rendered
 	stopped  []compose.Finding // what holds it whatever the gate says
 	decision gate.Decision
@@ -92,21 +97,24 @@ func (s *Sends) unwritable(ctx context.Context, org id.Organisation, d *draft) (
 	return s.protect(org, d)
 }
 
-// gather reads what each message needs and decides, in one snapshot. What is gone has no draft.
+// gather reads in one snapshot what the messages need, then opens, renders and decides. What is gone has no draft.
 func (s *Sends) gather(ctx context.Context, org id.Organisation, items []delivery.Item) (drafts []*draft, err error) {
+	var facts []gate.Facts
 	err = s.store.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
-		drafts, err = s.drafts(ctx, tx, items)
-		if err != nil {
+		if drafts, err = s.drafts(ctx, tx, items); err != nil {
 			return err
 		}
-		for _, d := range drafts {
-			if err := s.decide(ctx, tx, d); err != nil {
-				return fmt.Errorf("decide on %s: %w", d.item.Message, err)
-			}
-		}
-		return nil
+		facts, err = s.facts(ctx, tx, drafts)
+		return err
 	})
-	return drafts, err
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range drafts {
+		d.render()
+		d.answer(facts[i])
+	}
+	return drafts, nil
 }
 
 func (s *Sends) drafts(ctx context.Context, tx *store.Tx, items []delivery.Item) ([]*draft, error) {
@@ -118,31 +126,29 @@ func (s *Sends) drafts(ctx context.Context, tx *store.Tx, items []delivery.Item)
 	for _, x := range in {
 		ids = append(ids, x.person)
 	}
-	persons, err := s.people.GetAll(ctx, tx, ids)
+	persons, err := s.people.Letters(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
-	byID := map[id.Person]people.Person{}
-	for _, p := range persons {
-		byID[p.ID] = p
-	}
-	org, err := s.organisations.Get(ctx, tx)
+	papers, err := s.consents.OfAll(ctx, tx, known(ids, persons))
 	if err != nil {
 		return nil, err
 	}
-	policy, err := s.organisations.Policy(ctx, tx)
+	desk, err := s.open(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]*draft, 0, len(in))
-	requests := map[id.Send]Request{}
 	for _, x := range in {
-		p, found := byID[x.person]
+		p, found := persons[x.person]
 		if !found {
 			continue
 		}
-		d := &draft{item: x.item, send: x.send, person: p, brand: compose.BrandOf(org), policy: policy, before: x.means, now: tx.Now}
-		err := s.fill(ctx, tx, d, requests, x.vars)
+		d := &draft{
+			item: x.item, send: x.send, person: p.Person, key: p.Key, papers: papers[x.person], brand: desk.brand, policy: desk.policy, before: x.means,
+			number: x.number, now: tx.Now,
+		}
+		err := s.fill(ctx, tx, desk, d, x.vars)
 		if gone(err) {
 			slog.WarnContext(ctx, "what a message needs is gone; it is held", "message", x.item.Message, "error", err)
 			continue
@@ -155,22 +161,54 @@ func (s *Sends) drafts(ctx context.Context, tx *store.Tx, items []delivery.Item)
 	return all, nil
 }
 
-// fill opens what was frozen and what the caller gave, and finds the address, the template and the sender.
-func (s *Sends) fill(ctx context.Context, tx *store.Tx, d *draft, requests map[id.Send]Request, sealedVars []byte) (err error) {
-	if d.key, err = s.people.Key(ctx, tx, d.person.ID); err != nil {
-		return err
+func known(ids []id.Person, persons map[id.Person]people.Letter) []id.Person {
+	var there []id.Person
+	for _, x := range ids {
+		if _, ok := persons[x]; ok {
+			there = append(there, x)
+		}
 	}
-	r, known := requests[d.send]
-	if !known {
-		if r, err = s.request(ctx, tx, d.send); err != nil {
+	return there
+}
+
+// desk is what the messages of one transaction share.
+type desk struct {
+	brand    compose.Brand
+	policy   organisation.Policy
+	requests map[id.Send]*ordered
+}
+
+// ordered is a request with what it names.
+type ordered struct {
+	Request
+	sender  organisation.Sender
+	version compose.TemplateVersion
+	stopped []compose.Finding // what was taken back since
+}
+
+func (s *Sends) open(ctx context.Context, tx *store.Tx) (*desk, error) {
+	org, err := s.organisations.Get(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := s.organisations.Policy(ctx, tx)
+	return &desk{compose.BrandOf(org), policy, map[id.Send]*ordered{}}, err
+}
+
+// fill opens what was frozen and what the caller gave, and finds the address, the template and the sender.
+func (s *Sends) fill(ctx context.Context, tx *store.Tx, k *desk, d *draft, sealedVars []byte) (err error) {
+	o := k.requests[d.send]
+	if o == nil {
+		r, err := s.request(ctx, tx, d.send)
+		if err != nil {
 			return err
 		}
-		requests[d.send] = r
+		if o, err = s.declared(ctx, tx, r); err != nil {
+			return err
+		}
+		k.requests[d.send] = o
 	}
-	d.request = r
-	if err := s.declared(ctx, tx, d); err != nil {
-		return err
-	}
+	d.take(o)
 	if len(d.item.Frozen) > 0 {
 		raw, err := d.key.Open(frozenCell(d.item.Message), d.item.Frozen)
 		if err != nil {
@@ -190,8 +228,19 @@ func (s *Sends) fill(ctx context.Context, tx *store.Tx, d *draft, requests map[i
 	return nil
 }
 
-// decide renders, because the gate asks what the lint found, and then asks the gate.
+// decide decides on one draft in the transaction at hand.
 func (s *Sends) decide(ctx context.Context, tx *store.Tx, d *draft) error {
+	facts, err := s.facts(ctx, tx, []*draft{d})
+	if err != nil {
+		return err
+	}
+	d.render()
+	d.answer(facts[0])
+	return nil
+}
+
+// render makes the message before the gate is asked, because the gate asks what the lint found.
+func (d *draft) render() {
 	if d.kept != nil {
 		d.values.Languages, d.values.Vars, d.values.Links = d.kept.Languages, d.kept.Vars, d.kept.Links
 	}
@@ -201,22 +250,23 @@ func (s *Sends) decide(ctx context.Context, tx *store.Tx, d *draft) error {
 		rendered.Findings = append(rendered.Findings, compose.Finding{Code: compose.FindMergeInvalid, Severity: compose.SeverityBlock, Text: fault.Text(err)})
 	}
 	d.rendered = rendered
-	facts, err := s.facts(ctx, tx, d)
-	if err != nil {
-		return err
-	}
+}
+
+// answer has the gate decide on the facts and on what rendering found.
+func (d *draft) answer(facts gate.Facts) {
+	facts.Message.Findings = gate.FindingsOf(slices.Concat(d.stopped, d.rendered.Findings))
+	facts.Message.Elements = gate.ElementsOf(d.request.Class, d.values.Links, d.brand, d.rendered)
 	facts.Carriage = d.carriage
 	if d.to.Normal != "" && d.item.Way.Domain != "" && domainOf(d.to.Normal) != d.item.Way.Domain {
 		// The address was changed after the row got its way; sending it down that way would reach a stranger's server.
 		facts.Recipient.Address = gate.AddressUnproven
 	}
-	d.decision = d.answer(facts)
-	return nil
+	d.decision = d.ask(facts)
 }
 
-// answer asks the gate. A connection that did not prove what was relied on is failed TLS, also when nothing was frozen yet, and when the
+// ask asks the gate. A connection that did not prove what was relied on is failed TLS, also when nothing was frozen yet, and when the
 // program was started anew since and no longer remembers that the domain failed.
-func (d *draft) answer(facts gate.Facts) gate.Decision {
+func (d *draft) ask(facts gate.Facts) gate.Decision {
 	switch {
 	case d.item.Failure == tlspolicy.FailureNone:
 		return gate.Decide(facts)
@@ -260,27 +310,30 @@ func (s *Sends) keep(ctx context.Context, org id.Organisation, drafts []*draft) 
 // protect makes of a decided draft what delivery carries.
 func (s *Sends) protect(org id.Organisation, d *draft) (delivery.Prepared, error) {
 	p := delivery.Prepared{Message: d.item.Message}
+	dec, err := d.decided()
+	if err != nil {
+		return p, err
+	}
 	switch d.decision.Means {
 	case gate.MeansRefused:
-		p.Verdict, p.Reason, p.Record = delivery.Refuse, string(d.decision.Deciding().Code), s.record(d)
+		p.Verdict, p.Reason, p.Decision = delivery.Refuse, string(d.decision.Deciding().Code), dec
 		return p, nil
 	case gate.MeansHeld:
 		if !d.decision.NotBefore.IsZero() && d.decision.NotBefore.Before(d.item.Expires) {
 			p.Verdict, p.Due = delivery.Later, d.decision.NotBefore
 			if d.before != gate.MeansHeld { // else it waits on, for the same clock
-				p.Record = s.record(d)
+				p.Decision = dec
 			}
 			return p, nil
 		}
-		p.Verdict, p.Reason, p.Record = delivery.Hold, string(d.decision.Deciding().Code), s.record(d)
+		p.Verdict, p.Reason, p.Decision = delivery.Hold, string(d.decision.Deciding().Code), dec
 		return p, nil
 	case gate.MeansTLS, gate.MeansPickup, gate.MeansPlain, gate.MeansPlainRequested:
 	case gate.MeansPGP, gate.MeansSMIME:
 		return p, fault.New(fault.Internal, "the gate chose %s and no key store offers it", d.decision.Means)
 	}
 	f := s.freeze(org, d)
-	data, err := s.bytes(org, d, f)
-	if err != nil {
+	if p.Data, err = s.bytes(org, d, f); err != nil {
 		return p, err
 	}
 	raw, err := json.Marshal(f)
@@ -290,13 +343,13 @@ func (s *Sends) protect(org id.Organisation, d *draft) (delivery.Prepared, error
 	if p.Frozen, err = d.key.Seal(frozenCell(d.item.Message), raw); err != nil {
 		return p, fmt.Errorf("seal what is frozen: %w", err)
 	}
-	p.Verdict, p.Data, p.Signer, p.To = delivery.Go, data, d.sender.DomainName(), f.To
+	p.Verdict, p.Signer, p.To = delivery.Go, d.sender.DomainName(), f.To
 	p.From = "b+" + s.keys.MintAddress(seal.AddressBounce, org, d.item.Message.UUID()) + "@bounce." + d.sender.DomainName()
 	if d.decision.Means == gate.MeansTLS {
 		p.Need = d.decision.Proof
 	}
 	if !d.repeats() {
-		p.Record = s.record(d)
+		p.Decision = dec
 	}
 	return p, nil
 }
@@ -358,36 +411,80 @@ func (s *Sends) bytes(org id.Organisation, d *draft, f frozen) ([]byte, error) {
 	return m.Bytes()
 }
 
-// record writes the decision: the row that staff read, and the ledger entry under the person's key.
-func (s *Sends) record(d *draft) func(context.Context, *store.Tx) error {
-	return func(ctx context.Context, tx *store.Tx) error { return s.recordDecision(ctx, tx, d) }
+// decided is a decision that is to be recorded: sealed beforehand, so that the transaction only writes.
+type decided struct {
+	message id.Message
+	person  id.Person
+	key     seal.Key
+	act     ledger.Act
+	purpose ledger.Purpose
+	means   gate.Means
+	number  int
+	sealed  []byte
+	detail  ledger.Detail
+}
+
+func (d *draft) decided() (*decided, error) {
+	m, number := d.item.Message, d.number+1
+	raw, err := json.Marshal(decidedAbout{d.decision, d.to.Normal})
+	if err != nil {
+		return nil, fmt.Errorf("write the decision on %s: %w", m, err)
+	}
+	sealed, err := d.key.Seal(decisionCell(m, number), raw)
+	if err != nil {
+		return nil, fmt.Errorf("seal the decision on %s: %w", m, err)
+	}
+	act := ledger.ActDecision
+	if d.decision.Means == gate.MeansHeld && (d.end == delivery.Deferred || d.end == delivery.Held) {
+		act = ledger.ActHold
+	}
+	return &decided{m, d.person.ID, d.key, act, d.request.Purpose, d.decision.Means, number, sealed, d.decision.Detail()}, nil
+}
+
+// Record writes decisions, in the transaction of the intent or of the end: the rows that staff read, and the ledger entries under the
+// persons' keys.
+func (s *Sends) Record(ctx context.Context, tx *store.Tx, prepared []delivery.Prepared) error {
+	all := make([]*decided, 0, len(prepared))
+	for _, p := range prepared {
+		if d, ok := p.Decision.(*decided); ok {
+			all = append(all, d)
+		}
+	}
+	return s.recordAll(ctx, tx, all)
 }
 
 func (s *Sends) recordDecision(ctx context.Context, tx *store.Tx, d *draft) error {
-	m, decision, key := d.item.Message, d.decision, d.key
-	var number int
-	if err := tx.QueryRow(ctx, decideMessage, decision.Means, store.Millis(tx.Now), tx.Organisation(), m).Scan(&number); err != nil {
-		return missing(err, "there is no such message")
-	}
-	raw, err := json.Marshal(decidedAbout{decision, d.to.Normal})
+	dec, err := d.decided()
 	if err != nil {
-		return fmt.Errorf("write the decision on %s: %w", m, err)
+		return err
 	}
-	sealed, err := key.Seal(decisionCell(m, number), raw)
+	return s.recordAll(ctx, tx, []*decided{dec})
+}
+
+func (s *Sends) recordAll(ctx context.Context, tx *store.Tx, all []*decided) error {
+	updates, inserts := make([][]any, len(all)), make([][]any, len(all))
+	entries := make([]ledger.Keyed, len(all))
+	for i, d := range all {
+		updates[i] = []any{d.means, d.number, store.Millis(tx.Now), tx.Organisation(), d.message, d.number - 1}
+		inserts[i] = []any{tx.Organisation(), d.message, d.number, d.means, store.Millis(tx.Now), d.sealed}
+		entries[i] = ledger.Keyed{Key: d.key, Entry: ledger.Entry{
+			Act: d.act, Purpose: d.purpose, Subject: d.person, SubjectKey: d.key, Object: d.message.UUID(), Detail: d.detail,
+		}}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	n, err := tx.ExecEach(ctx, decideMessage, updates)
 	if err != nil {
-		return fmt.Errorf("seal the decision on %s: %w", m, err)
+		return fmt.Errorf("note decisions: %w", err)
 	}
-	if _, err := tx.Exec(ctx, insertDecision, tx.Organisation(), m, number, decision.Means, store.Millis(tx.Now), sealed); err != nil {
-		return fmt.Errorf("store the decision on %s: %w", m, err)
+	if n != int64(len(all)) {
+		return fault.New(fault.Conflict, "another decision on the message was recorded meanwhile, or the message is gone").At("%s", all[0].message)
 	}
-	act := ledger.ActDecision
-	if decision.Means == gate.MeansHeld && (d.end == delivery.Deferred || d.end == delivery.Held) {
-		act = ledger.ActHold
+	if _, err := tx.ExecEach(ctx, insertDecision, inserts); err != nil {
+		return fmt.Errorf("store decisions: %w", err)
 	}
-	return s.ledger.Append(ctx, tx, ledger.Entry{
-		Act: act, Purpose: d.request.Purpose, Subject: d.person.ID, SubjectKey: key, Object: m.UUID(),
-		Detail: decision.Detail(),
-	}, key)
+	return s.ledger.AppendAll(ctx, tx, entries)
 }
 
 // decidedAbout is a decision as it is sealed: with the address it was about.

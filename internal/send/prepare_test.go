@@ -51,7 +51,7 @@ func TestOverProvenTLS(t *testing.T) {
 		if !bytes.Equal(first.Data, second.Data) || second.Need != first.Need || second.From != first.From {
 			t.Error("the retry is another message")
 		}
-		if n := len(c.message(taken[0]).Decisions); n != 1 || second.Record != nil {
+		if n := len(c.message(taken[0]).Decisions); n != 1 || second.Decision != nil {
 			t.Errorf("%d decisions after a retry", n)
 		}
 		if n := c.acts(p); n[ledger.ActDecision] != 1 {
@@ -126,7 +126,7 @@ func TestWithoutProofANoticeGoes(t *testing.T) {
 			return err
 		})
 		it.Frozen = first.Frozen
-		if second := c.prepare(it); !bytes.Equal(first.Data, second.Data) || second.Record != nil {
+		if second := c.prepare(it); !bytes.Equal(first.Data, second.Data) || second.Decision != nil {
 			t.Error("the retry is another notice")
 		}
 	})
@@ -150,7 +150,7 @@ func TestFailureNeverWeakens(t *testing.T) {
 			t.Error("the message itself went out")
 		}
 		failed.Frozen = second.Frozen
-		if third := c.prepare(failed); third.Record != nil || !bytes.Equal(second.Data, third.Data) {
+		if third := c.prepare(failed); third.Decision != nil || !bytes.Equal(second.Data, third.Data) {
 			t.Error("the same failure was decided on twice")
 		}
 		// Where nothing may wait here, it is held.
@@ -318,7 +318,7 @@ func TestTheClockHolds(t *testing.T) {
 		if got.Verdict != delivery.Later || !got.Due.After(time.Now()) || got.Due.After(late.Expires) {
 			t.Fatalf("%v due %v: %+v", got.Verdict, got.Due, c.message(taken[0]))
 		}
-		if again := c.prepare(late); again.Verdict != delivery.Later || again.Record != nil {
+		if again := c.prepare(late); again.Verdict != delivery.Later || again.Decision != nil {
 			t.Error("waiting on was decided anew")
 		}
 		soon := late

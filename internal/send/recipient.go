@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/carepost/carepost/internal/compose"
 	"github.com/carepost/carepost/internal/consent"
@@ -62,42 +61,52 @@ func rank(c people.ContactPoint) int {
 
 // draftOf makes a draft outside of a delivery: nothing is known of a way yet.
 func (s *Sends) draftOf(ctx context.Context, tx *store.Tx, r Request, p people.Person, m id.Message, given map[string]any) (*draft, error) {
-	org, err := s.organisations.Get(ctx, tx)
+	k, err := s.open(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{item: delivery.Item{Message: m, Person: p.ID}, request: r, person: p, brand: compose.BrandOf(org), now: tx.Now}
+	d := &draft{item: delivery.Item{Message: m, Person: p.ID}, person: p, brand: k.brand, policy: k.policy, now: tx.Now}
 	if d.key, err = s.people.Key(ctx, tx, p.ID); err != nil {
 		return nil, err
 	}
-	if d.policy, err = s.organisations.Policy(ctx, tx); err != nil {
+	if d.papers, err = s.consents.Of(ctx, tx, p.ID); err != nil {
+		return nil, fmt.Errorf("read what %s asked for: %w", p.ID, err)
+	}
+	o, err := s.declared(ctx, tx, r)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.declared(ctx, tx, d); err != nil {
-		return nil, err
-	}
+	d.take(o)
 	d.values = s.valuesOf(tx.Organisation(), p, m, given)
 	return d, nil
 }
 
-// declared finds what a draft's request names, and the address.
-func (s *Sends) declared(ctx context.Context, tx *store.Tx, d *draft) (err error) {
-	if d.sender, err = s.organisations.Sender(ctx, tx, d.request.Sender); err != nil {
-		return err
+// declared finds what a request names.
+func (s *Sends) declared(ctx context.Context, tx *store.Tx, r Request) (o *ordered, err error) {
+	o = &ordered{Request: r}
+	if o.sender, err = s.organisations.Sender(ctx, tx, r.Sender); err != nil {
+		return nil, err
 	}
-	if d.sender.State != organisation.Active {
-		d.stop("sender_closed")
+	if o.sender.State != organisation.Active {
+		o.stop("sender_closed")
 	}
-	if withdrawn, err := s.templates.Withdrawn(ctx, tx, d.request.Template); err != nil {
-		return err
+	if withdrawn, err := s.templates.Withdrawn(ctx, tx, r.Template); err != nil {
+		return nil, err
 	} else if withdrawn {
-		d.stop("template_withdrawn")
+		o.stop("template_withdrawn")
 	}
-	if d.version, err = s.templates.Version(ctx, tx, d.request.Template, d.request.Version); err != nil {
-		return err
-	}
-	d.to, err = s.address(ctx, tx, d.person)
-	return err
+	o.version, err = s.templates.Version(ctx, tx, r.Template, r.Version)
+	return o, err
+}
+
+func (o *ordered) stop(code compose.FindingCode) {
+	o.stopped = append(o.stopped, compose.Finding{Code: code, Severity: compose.SeverityBlock})
+}
+
+// take gives a draft what its request names, and the address.
+func (d *draft) take(o *ordered) {
+	d.request, d.sender, d.version, d.stopped = o.Request, o.sender, o.version, slices.Clone(o.stopped)
+	d.to = choose(d.person.Core.Contacts, d.papers.Confidential)
 }
 
 // stop holds a message for what its sender took back, or what cannot be written, since it was handed in.
@@ -177,35 +186,58 @@ func (s *Sends) previews(ctx context.Context, scope id.Scope, r Request, to []id
 	return drafts, err
 }
 
-// facts has the gate's facts gathered for a draft.
-func (s *Sends) facts(ctx context.Context, tx *store.Tx, d *draft) (gate.Facts, error) {
-	bulk, err := s.bulkWeek(ctx, tx, d.person.ID, d.now)
-	if err != nil {
-		return gate.Facts{}, err
+// facts has the gate's facts gathered for drafts. What only rendering finds out is not among them yet.
+func (s *Sends) facts(ctx context.Context, tx *store.Tx, drafts []*draft) ([]gate.Facts, error) {
+	var limited []id.Person
+	for _, d := range drafts {
+		if d.policy.BulkPerWeek > 0 {
+			limited = append(limited, d.person.ID)
+		}
 	}
-	return s.gatherer.Gather(ctx, tx, gate.Ask{
-		Message: d.message(), Person: d.person.ID, Contact: d.to.ID, Way: d.item.Way, Contacts: gate.Contacts{BulkWeek: bulk}, Drug: d.request.Drug,
-	})
+	bulk, err := s.bulkWeek(ctx, tx, limited)
+	if err != nil {
+		return nil, err
+	}
+	asks := make([]gate.Ask, len(drafts))
+	for i, d := range drafts {
+		asks[i] = gate.Ask{
+			Message: d.message(), Person: d.person.ID, Contact: d.to.ID, Way: d.item.Way, Contacts: gate.Contacts{BulkWeek: bulk[d.person.ID]}, Drug: d.request.Drug,
+			Known: &d.person, Record: &d.papers,
+		}
+	}
+	return s.gatherer.GatherAll(ctx, tx, asks)
 }
 
-// message gives what the gate asks of the message itself: what was declared, and what its making found out.
+// message gives what was declared of the message.
 func (d *draft) message() gate.Message {
 	r := d.request
 	return gate.Message{
 		ID: d.item.Message, Channel: people.ChannelEmail, Purpose: r.Purpose, Payer: r.Payer, Class: r.Class, Topic: r.Topic, Bulk: r.Bulk,
 		Urgent: r.Urgent, Safety: r.Safety, PHI: !r.NoPHI, SelectedByHealth: r.SelectedByHealth, Sensitive: r.Sensitive, Fundraising: r.Fundraising, Offer: r.Offer,
-		Demand: r.Demand, Findings: gate.FindingsOf(slices.Concat(d.stopped, d.rendered.Findings)),
-		Elements: gate.ElementsOf(r.Class, d.values.Links, d.brand, d.rendered),
+		Demand: r.Demand,
 	}
 }
 
-// bulkWeek counts the bulk messages of the last 7 days to a person, all departments together.
-func (s *Sends) bulkWeek(ctx context.Context, tx *store.Tx, person id.Person, now time.Time) (n int, err error) {
-	err = tx.QueryRow(ctx, countBulk, tx.Organisation(), person, store.Millis(now.AddDate(0, 0, -7))).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("count what %s got this week: %w", person, err)
+// bulkWeek counts the bulk messages of the last 7 days to each person, all departments together.
+func (s *Sends) bulkWeek(ctx context.Context, tx *store.Tx, persons []id.Person) (map[id.Person]int, error) {
+	if len(persons) == 0 {
+		return nil, nil
 	}
-	return n, nil
+	rows, err := tx.Query(ctx, countBulk, tx.Organisation(), store.Blobs(persons), store.Millis(tx.Now.AddDate(0, 0, -7)))
+	if err != nil {
+		return nil, fmt.Errorf("count what people got this week: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says it
+	all := map[id.Person]int{}
+	for rows.Next() {
+		var p id.Person
+		var n int
+		if err := rows.Scan(&p, &n); err != nil {
+			return nil, fmt.Errorf("count what people got this week: %w", err)
+		}
+		all[p] = n
+	}
+	return all, rows.Err()
 }
 
 // written gives the address that a message went to, as its last decision says: the person's record may name another one by now.

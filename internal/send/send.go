@@ -61,10 +61,6 @@ func New(p Parts) *Sends {
 // Deliver says who carries.
 func (s *Sends) Deliver(e *delivery.Engine) { s.engine = e }
 
-func (s *Sends) queue(ctx context.Context, tx *store.Tx, r delivery.Row) error {
-	return s.engine.Enqueue(ctx, tx, r)
-}
-
 // input is a message's row as Prepare needs it.
 type input struct {
 	item   delivery.Item
@@ -72,6 +68,7 @@ type input struct {
 	person id.Person
 	vars   []byte
 	means  gate.Means // of the last decision; empty: none yet
+	number int        // of decisions so far
 }
 
 func inputs(ctx context.Context, tx *store.Tx, items []delivery.Item) ([]input, error) {
@@ -89,7 +86,7 @@ func inputs(ctx context.Context, tx *store.Tx, items []delivery.Item) ([]input, 
 	for rows.Next() {
 		var x input
 		var m id.Message
-		if err := rows.Scan(&m, &x.send, &x.person, &x.vars, &x.means); err != nil {
+		if err := rows.Scan(&m, &x.send, &x.person, &x.vars, &x.means, &x.number); err != nil {
 			return nil, fmt.Errorf("read messages to prepare: %w", err)
 		}
 		x.item = byID[m]

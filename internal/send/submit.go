@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/carepost/carepost/internal/consent"
 	"github.com/carepost/carepost/internal/delivery"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/gate"
@@ -139,6 +141,9 @@ func (s *Sends) Submit(ctx context.Context, tx *store.Tx, sid id.Send, to []Reci
 	if err != nil {
 		return nil, err
 	}
+	if persons, err = s.unwritten(ctx, tx, sid, persons); err != nil || len(persons) == 0 {
+		return nil, err
+	}
 	ids := make([]id.Person, len(persons))
 	for i, p := range persons {
 		ids[i] = p.ID
@@ -147,19 +152,31 @@ func (s *Sends) Submit(ctx context.Context, tx *store.Tx, sid id.Send, to []Reci
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range persons {
-		m, fresh, err := s.submitOne(ctx, tx, sid, r, p, keys[p.ID], values[p.ID])
-		if err != nil {
-			return nil, err
-		}
-		if fresh {
-			taken = append(taken, m)
-		}
+	papers, err := s.consents.OfAll(ctx, tx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read what people asked for: %w", err)
 	}
-	if len(taken) == 0 {
-		return nil, nil
+	if taken, err = s.take(ctx, tx, sid, r, persons, keys, values, papers); err != nil || len(taken) == 0 {
+		return nil, err
 	}
 	return taken, s.note(ctx, tx, ledger.ActSubmit, r.Purpose, sid, ledger.Detail{"messages": strconv.Itoa(len(taken))})
+}
+
+// unwritten leaves out who has a message of this send already.
+func (s *Sends) unwritten(ctx context.Context, tx *store.Tx, sid id.Send, persons []people.Person) ([]people.Person, error) {
+	ids := make([]id.Person, len(persons))
+	for i, p := range persons {
+		ids[i] = p.ID
+	}
+	have, err := column[id.Person](ctx, tx, selectWritten, tx.Organisation(), sid, store.Blobs(ids))
+	if err != nil || len(have) == 0 {
+		return persons, err
+	}
+	there := make(map[id.Person]bool, len(have))
+	for _, p := range have {
+		there[p] = true
+	}
+	return slices.DeleteFunc(persons, func(p people.Person) bool { return there[p.ID] }), nil
 }
 
 // recipients finds the people, each once, and each one's own values: of a person who is named twice the first count. A record that was
@@ -215,45 +232,77 @@ func (s *Sends) survivor(ctx context.Context, tx *store.Tx, merged id.Person) (p
 // maxValues is how many bytes the caller's values for one recipient may have.
 const maxValues = 256 << 10
 
-func (s *Sends) submitOne(ctx context.Context, tx *store.Tx, sid id.Send, r Request, p people.Person, key seal.Key, values map[string]any) (id.Message, bool, error) {
-	m := id.New[id.Message]()
+// take writes one row a person, and gives the rows to the queue.
+func (s *Sends) take(
+	ctx context.Context, tx *store.Tx, sid id.Send, r Request, persons []people.Person, keys map[id.Person]seal.Key, values map[id.Person]map[string]any,
+	papers map[id.Person]consent.Record,
+) ([]id.Message, error) {
+	rows, taken := make([][]any, len(persons)), make([]id.Message, len(persons))
+	for i, p := range persons {
+		m := id.New[id.Message]()
+		sealed, err := sealValues(keys[p.ID], m, values[p.ID])
+		if err != nil {
+			return nil, err
+		}
+		rows[i], taken[i] = []any{tx.Organisation(), m, sid, p.ID, Waiting, store.Millis(tx.Now), sealed}, m
+	}
+	n, err := tx.ExecEach(ctx, insertMessage, rows)
+	if err != nil {
+		return nil, fmt.Errorf("store messages: %w", err)
+	}
+	there := map[id.Message]bool{}
+	if n < int64(len(rows)) { // somebody else handed in some of them at the same time
+		have, err := column[id.Message](ctx, tx, selectStored, tx.Organisation(), store.Blobs(taken))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range have {
+			there[m] = true
+		}
+	}
+	fresh := make([]id.Message, 0, n)
+	queue := make([]delivery.Row, 0, n)
+	for i, p := range persons {
+		m := taken[i]
+		if n < int64(len(rows)) && !there[m] {
+			continue
+		}
+		fresh = append(fresh, m)
+		if to := choose(p.Core.Contacts, papers[p.ID].Confidential); to.Normal != "" {
+			queue = append(queue, rowOf(r, m, p.ID, to))
+			continue
+		}
+		// Nothing can be queued for somebody without an address; the gate says so at once, with every other reason there is.
+		if err := s.decideNow(ctx, tx, sid, p, m, plain(values[p.ID])); err != nil {
+			return nil, err
+		}
+	}
+	return fresh, s.engine.EnqueueAll(ctx, tx, queue)
+}
+
+func sealValues(key seal.Key, m id.Message, values map[string]any) ([]byte, error) {
 	vars, err := json.Marshal(values)
 	if err != nil {
-		return m, false, fault.Wrap(fault.Invalid, err, "the values are not plain").At("values")
+		return nil, fault.Wrap(fault.Invalid, err, "the values are not plain").At("values")
 	}
 	if len(vars) > maxValues {
-		return m, false, fault.New(fault.TooLarge, "the values are larger than %d KiB", maxValues>>10).At("values")
+		return nil, fault.New(fault.TooLarge, "the values are larger than %d KiB", maxValues>>10).At("values")
 	}
 	sealed, err := key.Seal(messageCell("vars", m), vars)
 	if err != nil {
-		return m, false, fmt.Errorf("seal the values of %s: %w", m, err)
+		return nil, fmt.Errorf("seal the values of %s: %w", m, err)
 	}
-	n, err := tx.Exec(ctx, insertMessage, tx.Organisation(), m, sid, p.ID, Waiting, store.Millis(tx.Now), sealed)
-	if err != nil {
-		return m, false, fmt.Errorf("store %s: %w", m, err)
-	}
-	if n == 0 {
-		return m, false, nil
-	}
-	to, err := s.address(ctx, tx, p)
-	if err != nil {
-		return m, false, err
-	}
-	if to.Normal == "" {
-		// Nothing can be queued for somebody without an address; the gate says so at once, with every other reason there is.
-		given, err := openValues(key, m, sealed)
-		if err != nil {
-			return m, false, err
-		}
-		return m, true, s.decideNow(ctx, tx, sid, p, m, given)
-	}
-	return m, true, s.enqueue(ctx, tx, r, m, p.ID, to)
+	return sealed, nil
 }
 
 func (s *Sends) enqueue(ctx context.Context, tx *store.Tx, r Request, m id.Message, p id.Person, to people.ContactPoint) error {
-	return s.queue(ctx, tx, delivery.Row{
+	return s.engine.EnqueueAll(ctx, tx, []delivery.Row{rowOf(r, m, p, to)})
+}
+
+func rowOf(r Request, m id.Message, p id.Person, to people.ContactPoint) delivery.Row {
+	return delivery.Row{
 		Message: m, Person: p, Purpose: r.Purpose, Domain: domainOf(to.Normal), Kind: kindOf(r), Priority: priorityOf(r), Size: typicalSize, Expires: r.Expires,
-	})
+	}
 }
 
 // priorityOf gives the priority in a lane: service messages, and one urgent message by itself, go before all that is on its way to
