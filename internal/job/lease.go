@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/carepost/carepost/internal/id"
@@ -17,14 +19,21 @@ func (r *run[W, R]) margin() time.Duration { return r.lease / 10 }
 func (r *run[W, R]) watchLeases(ctx context.Context) {
 	tick := time.NewTicker(r.lease / 20)
 	defer tick.Stop()
+	// A database that does not answer must not keep anybody from being told: renewal waits for it, the watch does not.
+	var renewal sync.WaitGroup
+	defer renewal.Wait()
+	var renewing atomic.Bool
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if r.loop.Renew != nil {
-			r.renew(ctx)
+		if r.loop.Renew != nil && renewing.CompareAndSwap(false, true) {
+			renewal.Go(func() {
+				defer renewing.Store(false)
+				r.renew(ctx)
+			})
 		}
 		now := time.Now()
 		r.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carepost/carepost/internal/caretest"
@@ -74,12 +75,17 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	st := caretest.Open(t)
 	fill(t, st, 60)
 	var now, most atomic.Int32
+	var once sync.Once
+	full := make(chan struct{})
 	start(t, st, newLoop(func(context.Context, job.Held[work]) (string, error) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(time.Millisecond)
+		if n == 4 {
+			once.Do(func() { close(full) })
+		}
+		<-full // nobody ends before four have begun
 		return "", nil
 	}))
 	eventually(t, "all done", func() bool { return count(t, st, `work where state = 3`) == 60 })
@@ -121,65 +127,105 @@ func TestAnOutcomeWithoutItsLeaseDoesNotCount(t *testing.T) {
 }
 
 func TestWorkIsToldBeforeItsLeaseEnds(t *testing.T) {
-	st := caretest.Open(t)
-	fill(t, st, 1)
-	told := make(chan error, 10)
-	l := newLoop(func(ctx context.Context, w job.Held[work]) (string, error) {
-		if w.Work.attempt > 1 {
-			return "", nil
+	synctest.Test(t, func(t *testing.T) {
+		st := caretest.Open(t)
+		fill(t, st, 1)
+		told := make(chan error, 10)
+		begun := time.Now()
+		l := newLoop(func(ctx context.Context, w job.Held[work]) (string, error) {
+			if w.Work.attempt > 1 {
+				return "", nil
+			}
+			<-ctx.Done()
+			told <- context.Cause(ctx)
+			return "", ctx.Err()
+		})
+		start(t, st, l)
+		if err := <-told; !errors.Is(err, job.ErrLeaseEnds) {
+			t.Error(err)
 		}
-		<-ctx.Done()
-		told <- context.Cause(ctx)
-		return "", ctx.Err()
+		if after := time.Since(begun); after < l.Lease/2 || after >= l.Lease {
+			t.Errorf("told %s after the beginning of a lease of %s", after, l.Lease)
+		}
+		eventually(t, "done in the second attempt", func() bool { return count(t, st, `work where state = 3 and attempt = 2 and outcomes = 1`) == 1 })
 	})
-	l.Lease = 300 * time.Millisecond
-	start(t, st, l)
-	if err := <-told; !errors.Is(err, job.ErrLeaseEnds) {
-		t.Error(err)
-	}
-	eventually(t, "done in the second attempt", func() bool { return count(t, st, `work where state = 3 and attempt = 2 and outcomes = 1`) == 1 })
 }
 
 func TestARenewedLeaseOutlastsItsLength(t *testing.T) {
-	caretest.Databases(t, func(t *testing.T, st *store.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		st := caretest.Open(t)
 		fill(t, st, 1)
 		begun := make(chan struct{})
 		l := newLoop(func(ctx context.Context, _ job.Held[work]) (string, error) {
 			close(begun)
 			select {
-			case <-time.After(9 * time.Second):
+			case <-time.After(10 * time.Minute):
 			case <-ctx.Done():
 				t.Error(context.Cause(ctx))
 			}
 			return "", nil
 		})
-		l.Lease, l.Renew = 5*time.Second, renew
+		l.Renew, l.Idle = renew, time.Second
 		start(t, st, l)
 		<-begun
-		start(t, st, func() *loop { // another process would take it over
-			o := newLoop(func(context.Context, job.Held[work]) (string, error) { t.Error("taken over"); return "", nil })
-			o.Lease = 5 * time.Second
-			return o
-		}())
-		eventually(t, "done", func() bool { return count(t, st, `work where state = 3 and attempt = 1`) == 1 })
+		other := newLoop(func(context.Context, job.Held[work]) (string, error) { t.Error("taken over"); return "", nil })
+		other.Idle = time.Second
+		start(t, st, other) // another process would take it over
+		time.Sleep(11 * time.Minute)
+		if count(t, st, `work where state = 3 and attempt = 1`) != 1 {
+			t.Error("not done in one attempt")
+		}
 	})
 }
 
 func TestALeaseLostInRenewalEndsTheWork(t *testing.T) {
-	st := caretest.Open(t)
-	fill(t, st, 1)
-	told := make(chan error, 1)
-	l := newLoop(func(ctx context.Context, _ job.Held[work]) (string, error) {
-		exec(t, st, `update work set lease = ?, due_at = ?`, id.UUID(id.New[id.Job]()), store.Millis(time.Now().Add(time.Hour)))
-		<-ctx.Done()
-		told <- context.Cause(ctx)
-		return "", ctx.Err()
+	synctest.Test(t, func(t *testing.T) {
+		st := caretest.Open(t)
+		fill(t, st, 1)
+		told := make(chan error, 1)
+		begun := time.Now()
+		l := newLoop(func(ctx context.Context, _ job.Held[work]) (string, error) {
+			exec(t, st, `update work set lease = ?, due_at = ?`, id.UUID(id.New[id.Job]()), store.Millis(time.Now().Add(time.Hour)))
+			<-ctx.Done()
+			told <- context.Cause(ctx)
+			return "", ctx.Err()
+		})
+		l.Renew = renew
+		start(t, st, l)
+		if err := <-told; !errors.Is(err, job.ErrLeaseEnds) {
+			t.Error(err)
+		}
+		if after := time.Since(begun); after > l.Lease/2 {
+			t.Errorf("told after %s, when the lease itself of %s was ending: the renewal said nothing", after, l.Lease)
+		}
 	})
-	l.Lease, l.Renew = 400*time.Millisecond, renew
-	start(t, st, l)
-	if err := <-told; !errors.Is(err, job.ErrLeaseEnds) {
-		t.Error(err)
-	}
+}
+
+// A renewal that waits for a database that does not answer keeps nobody from being told.
+func TestAStuckRenewalTellsTheWorkAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := caretest.Open(t)
+		fill(t, st, 1)
+		told := make(chan error, 10)
+		l := newLoop(func(ctx context.Context, w job.Held[work]) (string, error) {
+			if w.Work.attempt > 1 {
+				return "", nil
+			}
+			<-ctx.Done()
+			told <- context.Cause(ctx)
+			return "", ctx.Err()
+		})
+		answer := make(chan struct{})
+		l.Renew = func(context.Context, *store.Tx, []job.Held[work], time.Time) ([]job.Key, error) {
+			<-answer
+			return nil, errors.New("too late")
+		}
+		start(t, st, l)
+		if err := <-told; !errors.Is(err, job.ErrLeaseEnds) {
+			t.Error(err)
+		}
+		close(answer)
+	})
 }
 
 // The wall clock jumps an hour ahead while work is under way. Its lease seems to have ended; it is not begun twice.
@@ -287,7 +333,6 @@ func TestOneRowsTroubleIsNotTheOthers(t *testing.T) {
 	caretest.Databases(t, func(t *testing.T, st *store.Store) {
 		fill(t, st, 30)
 		l := newLoop(nothing)
-		l.Lease = 500 * time.Millisecond
 		l.Settle = func(ctx context.Context, tx *store.Tx, done []job.Outcome[work, string]) (int, error) {
 			if slices.ContainsFunc(done, func(o job.Outcome[work, string]) bool { return o.Work.number == 7 }) {
 				return 0, errors.New("cannot be written")
@@ -394,19 +439,23 @@ func kill(t *testing.T, o store.Options) map[int]bool {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	begun := map[int]bool{}
+	begun, killed := map[int]bool{}, false
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		n, err := strconv.Atoi(lines.Text())
 		if err != nil {
 			t.Error(lines.Text())
 		}
 		if begun[n] = true; len(begun) == 100 {
+			killed = true
 			if err := cmd.Process.Kill(); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	_ = cmd.Wait() // killed
+	_ = cmd.Wait()
+	if !killed {
+		t.Fatal("the child ended by itself")
+	}
 	return begun
 }
 

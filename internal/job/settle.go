@@ -46,10 +46,14 @@ func (r *run[W, R]) settleAll() {
 	}
 }
 
-// settle writes outcomes. What cannot be written together is tried one by one, so that one row's trouble is not the others'; what
-// cannot be written within a lease is left to whoever takes the row over.
+// settle writes outcomes. While the database does not answer they are tried again, for a lease; then they are left to whoever takes
+// the rows over. What it refuses together is tried one by one, so that one row's trouble is not the others', and what it refuses alone
+// is left at once: others wait behind it.
 func (r *run[W, R]) settle(org id.Organisation, list []Outcome[W, R]) {
-	give := time.Now().Add(r.lease)
+	r.settleUntil(time.Now().Add(r.lease), org, list)
+}
+
+func (r *run[W, R]) settleUntil(give time.Time, org id.Organisation, list []Outcome[W, R]) {
 	for wait := settleRetry; ; wait = min(2*wait, time.Second) {
 		held, err := r.write(org, list)
 		if err == nil {
@@ -59,13 +63,14 @@ func (r *run[W, R]) settle(org id.Organisation, list []Outcome[W, R]) {
 			r.forget(list)
 			return
 		}
-		if len(list) > 1 && !fault.Is(err, fault.Unavailable) {
+		refused := !fault.Is(err, fault.Unavailable)
+		if refused && len(list) > 1 {
 			for i := range list {
-				r.settle(org, list[i:i+1])
+				r.settleUntil(give, org, list[i:i+1])
 			}
 			return
 		}
-		if r.failed() || time.Now().Add(wait).After(give) {
+		if refused || r.failed() || time.Now().Add(wait).After(give) {
 			slog.Error("outcomes could not be written; their rows will be taken over", "loop", r.name, "organisation", org, "count", len(list), "error", err)
 			r.forget(list)
 			return

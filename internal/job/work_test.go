@@ -151,9 +151,9 @@ func start(t *testing.T, st *store.Store, l *loop) (stop func()) {
 // eventually waits for what a loop will do.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not after 20 s: ", what)
+			t.Fatal("not after a minute: ", what)
 		}
 	}
 }
@@ -181,7 +181,7 @@ func killedChild() {
 		}
 		return "", nil
 	})
-	l.Lease, l.Concurrency, l.Batch = time.Second, 64, 20
+	l.Lease, l.Concurrency, l.Batch = 10*time.Second, 64, 20
 	if err := l.Run(context.Background(), st); err != nil {
 		fmt.Println("error", err)
 	}
