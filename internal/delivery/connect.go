@@ -10,14 +10,6 @@ import (
 	"github.com/carepost/carepost/internal/tlspolicy"
 )
 
-// keyOf tells apart connections that the same address does not make equal: a route has its own CA and log-in.
-func keyOf(way tlspolicy.Resolution) string {
-	if way.Route.IsZero() {
-		return ""
-	}
-	return way.Route.String()
-}
-
 // connect makes sure that the job at the head may leave over the worker's connection. False: it may not for now, and is dealt with.
 func (w *worker) connect(ctx context.Context, j *job) bool {
 	if w.fits(j) {
@@ -107,10 +99,13 @@ func (w *worker) dial(ctx context.Context, j *job, h tlspolicy.Host, level smtpc
 	if j.way.Roots != nil {
 		o.TLS.Roots = j.way.Roots
 	}
+	if h.DANE != nil {
+		o.TLS.Prove = h.DANE.Prove
+	}
 	if l := j.way.Login; l != nil {
 		o.Login = &smtpclient.Login{User: l.User, Password: l.Password}
 	}
-	o.TLS.Sessions = w.e.sessions(string(rune(j.source)) + "\x00" + h.Addr + "\x00" + h.Name + "\x00" + keyOf(j.way))
+	o.TLS.Sessions = w.e.sessions(string(rune(j.source)) + "\x00" + h.Addr + "\x00" + h.Name + "\x00" + j.way.Key())
 	c, err := smtpclient.Dial(ctx, o)
 	if err != nil {
 		e, ok := errors.AsType[*smtpclient.Error](err)
@@ -123,7 +118,7 @@ func (w *worker) dial(ctx context.Context, j *job, h tlspolicy.Host, level smtpc
 		_ = c.Close() // nothing was sent over it
 		return &smtpclient.Error{Kind: smtpclient.NoTLS, Stage: smtpclient.StageStartTLS}
 	}
-	w.conn, w.key = c, keyOf(j.way)
+	w.conn, w.key = c, j.way.Key()
 	return nil
 }
 

@@ -179,6 +179,8 @@ func failureOf(r smtpclient.Reason) tlspolicy.Failure {
 		return tlspolicy.FailureName
 	case smtpclient.ReasonAuthority:
 		return tlspolicy.FailureAuthority
+	case smtpclient.ReasonPin:
+		return tlspolicy.FailureDANE
 	case smtpclient.ReasonOther:
 	}
 	return tlspolicy.FailureOther

@@ -16,26 +16,37 @@ const maxHosts = 10
 
 const smtpPort = "25"
 
-// mailServers finds the servers of a domain by RFC 5321 5.1, without any policy.
+// mailServers finds the servers of a domain by RFC 5321 5.1, and what signed DNS demands of them. Other policies come after.
 func mailServers(ctx context.Context, r Resolver, domain string) (Resolution, time.Duration) {
+	res, ttl, secure := unproven(ctx, r, domain)
+	if res.Status != Ready || !secure {
+		return res, ttl
+	}
+	res, life := underDANE(ctx, r, res)
+	return res, min(ttl, life)
+}
+
+// unproven finds the servers; secure tells whether the resolver vouches for the answer that named them.
+func unproven(ctx context.Context, r Resolver, domain string) (_ Resolution, ttl time.Duration, secure bool) {
 	res := Resolution{Domain: domain}
 	a, err := r.Lookup(ctx, domain, RecordMX)
 	switch {
 	case err != nil:
-		return res.not(Later, ReasonResolver), 0
+		return res.not(Later, ReasonResolver), 0, false
 	case a.Missing:
-		return res.not(Nowhere, ReasonNoDomain), 0
+		return res.not(Nowhere, ReasonNoDomain), 0, false
 	case len(a.MX) == 0:
-		return implicitServer(ctx, r, res)
+		res, ttl = implicitServer(ctx, r, res)
+		return res, ttl, a.Secure
 	case len(a.MX) == 1 && a.MX[0].Name == "":
-		return res.not(Nowhere, ReasonNullMX), 0
+		return res.not(Nowhere, ReasonNullMX), 0, false
 	}
 	hosts := ordered(domain, a.MX)
 	if len(hosts) == 0 {
-		return res.not(Nowhere, ReasonNoAddress), 0
+		return res.not(Nowhere, ReasonNoAddress), 0, false
 	}
 	res.Status, res.Hosts, res.Group = Ready, hosts, GroupOf(hosts[0].Name)
-	return res, a.TTL
+	return res, a.TTL, a.Secure
 }
 
 // implicitServer: a domain with an address and no MX receives its own mail (RFC 5321 5.1).
@@ -48,7 +59,7 @@ func implicitServer(ctx context.Context, r Resolver, res Resolution) (Resolution
 		return res.not(Nowhere, ReasonNoAddress), 0
 	}
 	res.Status, res.Group = Ready, GroupOf(res.Domain)
-	res.Hosts = []Host{{res.Domain, net.JoinHostPort(res.Domain, smtpPort)}}
+	res.Hosts = []Host{{Name: res.Domain, Addr: net.JoinHostPort(res.Domain, smtpPort)}}
 	return res, a.TTL
 }
 
@@ -78,7 +89,7 @@ func ordered(domain string, mx []MX) []Host {
 			break
 		}
 		if validName(m.Name) && !slices.ContainsFunc(hosts, func(h Host) bool { return h.Name == m.Name }) {
-			hosts = append(hosts, Host{m.Name, net.JoinHostPort(m.Name, smtpPort)})
+			hosts = append(hosts, Host{Name: m.Name, Addr: net.JoinHostPort(m.Name, smtpPort)})
 		}
 	}
 	return hosts

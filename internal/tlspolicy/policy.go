@@ -2,6 +2,7 @@ package tlspolicy
 
 import (
 	"crypto/x509"
+	"strings"
 
 	"github.com/carepost/carepost/internal/id"
 )
@@ -46,6 +47,7 @@ type Reason string
 // The reasons.
 const (
 	ReasonResolver  Reason = "resolver"   // Later
+	ReasonRoute     Reason = "route"      // Later: the operator's route for the domain does not stand
 	ReasonNoDomain  Reason = "nxdomain"   // Nowhere
 	ReasonNoAddress Reason = "no_address" // Nowhere
 	ReasonNullMX    Reason = "null_mx"    // Nowhere; RFC 7505
@@ -64,6 +66,7 @@ const (
 	FailureExpired   Failure = "certificate_expired"
 	FailureName      Failure = "certificate_name"
 	FailureAuthority Failure = "certificate_authority"
+	FailureDANE      Failure = "certificate_dane" // it matches none of the domain's TLSA records
 	FailureOther     Failure = "certificate_other"
 )
 
@@ -71,6 +74,7 @@ const (
 type Host struct {
 	Name string // what its certificate must prove, and what SNI asks for
 	Addr string // name:port to connect to
+	DANE *DANE  // with ProofDANE: what its certificate must match instead
 }
 
 // Login is a route's user and password.
@@ -91,6 +95,7 @@ type Resolution struct {
 	Hosts  []Host // in the order to try; only those that the domain's policy allows
 	Proof  Proof  // what a verified certificate proves here by the domain's or the operator's own word; never ProofPKIX
 
+	MustTLS bool    // signed DNS says that the servers speak TLS, and nothing usable about their certificates: never in the clear
 	Testing bool    // the domain has an MTA-STS policy in mode testing: deliver, report
 	Failure Failure // what connections to this domain lacked within the last hour
 
@@ -103,6 +108,22 @@ type Resolution struct {
 
 // Enforced tells whether the domain or the operator demands a verified certificate for whatever is sent there.
 func (r Resolution) Enforced() bool { return r.Proof.Proven() }
+
+// Key tells apart ways whose connections prove different things, though they lead to the same address: a route has its own authority and
+// log-in, a domain under DANE its own records. A connection serves the messages of one key only.
+func (r Resolution) Key() string {
+	switch {
+	case !r.Route.IsZero():
+		return r.Route.String()
+	case r.Proof == ProofDANE:
+		var all []string
+		for _, h := range r.Hosts {
+			all = append(all, h.Name+"="+h.DANE.key())
+		}
+		return "dane:" + strings.Join(all, ",")
+	}
+	return ""
+}
 
 // Offers gives the proof that a message may rely on; acceptPKIX is the organisation's setting. ProofNone: no proven TLS, or the
 // last hour showed that it fails.
@@ -140,7 +161,7 @@ const (
 // sent on less than it was decided for in no case.
 func (r Resolution) Judge(need Proof, shown Shown) Verdict {
 	verified := shown.TLS && shown.Verified
-	if r.Enforced() && !verified {
+	if r.Enforced() && !verified || r.MustTLS && !shown.TLS {
 		return Defer // RFC 8461 5, RFC 7672 2.2
 	}
 	switch need {

@@ -2,13 +2,17 @@ package tlspolicy
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/carepost/carepost/internal/fault"
 )
 
 // Record is a type of DNS record.
@@ -19,15 +23,18 @@ const (
 	RecordMX   Record = iota + 1
 	RecordAddr        // A and AAAA together
 	RecordTXT
+	RecordTLSA
 )
 
 // Answer is what the resolver found. An empty answer without Missing is NODATA.
 type Answer struct {
-	Missing bool // NXDOMAIN
-	Secure  bool // the resolver validated it (AD), and is near enough to be believed
+	Missing bool   // NXDOMAIN
+	Secure  bool   // the resolver validated it (AD), and is one that is believed
+	Name    string // the name that aliases led to, without the final dot; empty when not known
 	MX      []MX
 	Addrs   []netip.Addr
 	TXT     []string
+	TLSA    []TLSA
 	TTL     time.Duration
 }
 
@@ -45,12 +52,13 @@ type Resolver interface {
 // DNS asks name servers directly, because the system's resolver hides the difference between trouble and absence.
 type DNS struct {
 	servers []string
-	near    bool
+	near    bool // every server is on this machine
+	trusted bool // its AD bit is believed
 	timeout time.Duration
 }
 
-// NewDNS makes a resolver over servers given as address:port; without any, over those of /etc/resolv.conf. The AD bit is believed from
-// loopback only: anywhere else the way between could set it (RFC 6840 5.7).
+// NewDNS makes a resolver over servers given as address:port; without any, over those of /etc/resolv.conf. The AD bit is not believed
+// before TrustAD.
 func NewDNS(servers ...string) (*DNS, error) {
 	if len(servers) == 0 {
 		c, err := dns.ClientConfigFromFile("/etc/resolv.conf")
@@ -72,14 +80,29 @@ func NewDNS(servers ...string) (*DNS, error) {
 	return d, nil
 }
 
+// TrustAD makes the resolver's word count: an answer that it marks as validated (AD) is Secure, and DANE is used. It refuses where a
+// server is not on this machine, since anywhere else the way between could set the bit (RFC 6840 5.7, RFC 7672 2.2).
+func (d *DNS) TrustAD() error {
+	if !d.near {
+		return fault.New(fault.Invalid, "a resolver that is not on this machine cannot vouch for DNSSEC").
+			Hint("run a validating resolver here and set resolver to its loopback address, or leave resolver-validates off")
+	}
+	d.trusted = true
+	return nil
+}
+
 var errTrouble = errors.New("tlspolicy: the resolver gives no answer")
 
 // Lookup asks every server in turn, twice, until one answers without trouble.
 func (d *DNS) Lookup(ctx context.Context, name string, t Record) (Answer, error) {
 	if t != RecordAddr {
 		qtype := dns.TypeMX
-		if t == RecordTXT {
+		switch t {
+		case RecordTXT:
 			qtype = dns.TypeTXT
+		case RecordTLSA:
+			qtype = dns.TypeTLSA
+		case RecordMX, RecordAddr:
 		}
 		return d.ask(ctx, name, qtype)
 	}
@@ -133,7 +156,7 @@ func (d *DNS) exchange(ctx context.Context, q *dns.Msg, server string) (*dns.Msg
 }
 
 func (d *DNS) read(r *dns.Msg, qtype uint16) Answer {
-	a := Answer{Missing: r.Rcode == dns.RcodeNameError, Secure: d.near && r.AuthenticatedData}
+	a := Answer{Missing: r.Rcode == dns.RcodeNameError, Secure: d.trusted && r.AuthenticatedData, Name: aliased(r)}
 	ttl := uint32(300) // for absence; RFC 2308 bounds are the resolver's business
 	first := true
 	for _, rr := range r.Answer {
@@ -148,6 +171,10 @@ func (d *DNS) read(r *dns.Msg, qtype uint16) Answer {
 			a.MX = append(a.MX, MX{rr.Preference, strings.ToLower(strings.TrimSuffix(rr.Mx, "."))})
 		case *dns.TXT:
 			a.TXT = append(a.TXT, strings.Join(rr.Txt, ""))
+		case *dns.TLSA:
+			if data, err := hex.DecodeString(rr.Certificate); err == nil {
+				a.TLSA = append(a.TLSA, TLSA{rr.Usage, rr.Selector, rr.MatchingType, data})
+			}
 		case *dns.A:
 			if ip, ok := netip.AddrFromSlice(rr.A.To4()); ok {
 				a.Addrs = append(a.Addrs, ip)
@@ -160,4 +187,23 @@ func (d *DNS) read(r *dns.Msg, qtype uint16) Answer {
 	}
 	a.TTL = time.Duration(ttl) * time.Second
 	return a
+}
+
+// aliased follows the CNAME records of an answer from the name that was asked for.
+func aliased(r *dns.Msg) string {
+	name := r.Question[0].Name
+	for range r.Answer { // each at most once: a ring ends
+		i := slices.IndexFunc(r.Answer, func(rr dns.RR) bool {
+			return rr.Header().Rrtype == dns.TypeCNAME && strings.EqualFold(rr.Header().Name, name)
+		})
+		if i < 0 {
+			break
+		}
+		c, ok := r.Answer[i].(*dns.CNAME)
+		if !ok {
+			break
+		}
+		name = c.Target
+	}
+	return strings.ToLower(strings.TrimSuffix(name, "."))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -153,6 +154,7 @@ func (w *Ways) changed(ctx context.Context, tx *store.Tx, r id.Route, what strin
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.routes, org)
+		w.changes[org]++
 	})
 	return w.ledger.Append(ctx, tx, ledger.Entry{Act: ledger.ActSetting, Object: r.UUID(), Detail: ledger.Detail{"route": what}}, key)
 }
@@ -228,23 +230,30 @@ func (w *Ways) route(ctx context.Context, org id.Organisation, domain string) (R
 
 func (w *Ways) loadRoutes(ctx context.Context, org id.Organisation) (routeSet, error) {
 	set := routeSet{until: w.now().Add(routeTTL), by: map[string]Resolution{}}
+	w.mu.Lock()
+	before := w.changes[org]
+	w.mu.Unlock()
 	err := w.store.Read(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
 		all, err := w.Routes(ctx, tx)
 		if err != nil {
 			return err
 		}
 		for _, r := range all {
-			r, pool, err := r.check()
-			if err != nil {
-				return err
+			checked, pool, err := r.check()
+			if err != nil { // one that is kept and no longer stands stops its own domain only, and does not let its mail go another way
+				slog.Error("a route cannot be used", "organisation", org.String(), "route", r.ID.String(), "error", err)
+				set.by[r.Domain] = Resolution{}.not(Later, ReasonRoute)
+				continue
 			}
-			set.by[r.Domain] = r.resolution(r.Domain, pool)
+			set.by[checked.Domain] = checked.resolution(checked.Domain, pool)
 		}
 		return nil
 	})
 	if err == nil {
 		w.mu.Lock()
-		w.routes[org] = set
+		if w.changes[org] == before {
+			w.routes[org] = set
+		}
 		w.mu.Unlock()
 	}
 	return set, err

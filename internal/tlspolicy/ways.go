@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,9 @@ type Ways struct {
 	mu       sync.Mutex
 	found    map[string]*found
 	failures map[string]failure
+	missing  map[string]time.Time // when a domain was first said to be missing
 	routes   map[id.Organisation]routeSet
+	changes  map[id.Organisation]uint64 // of routes, by this process: a load that a change overtook is not kept
 	health   health
 }
 
@@ -83,7 +86,8 @@ func New(o Options) (*Ways, error) {
 	}
 	return &Ways{
 		store: o.Store, keys: o.Keys, ledger: o.Ledger, resolver: o.Resolver, now: o.Now, fetch: newFetcher(o.Dial, o.Roots, o.Now),
-		found: map[string]*found{}, failures: map[string]failure{}, routes: map[id.Organisation]routeSet{},
+		found: map[string]*found{}, failures: map[string]failure{}, missing: map[string]time.Time{},
+		routes: map[id.Organisation]routeSet{}, changes: map[id.Organisation]uint64{},
 	}, nil
 }
 
@@ -174,7 +178,9 @@ func (w *Ways) look(ctx context.Context, domain string) (Resolution, time.Durati
 	ill := w.health.note(res)
 	w.mu.Unlock()
 	switch {
-	case res.Status == Nowhere && ill:
+	case res.Reason == ReasonNoDomain && !ill && w.absent(ctx, domain):
+		return res, absentLife
+	case res.Status == Nowhere && ill, res.Reason == ReasonNoDomain:
 		return res.not(Later, ReasonResolver), troubleLife
 	case res.Status == Later:
 		return res, troubleLife
@@ -182,6 +188,9 @@ func (w *Ways) look(ctx context.Context, domain string) (Resolution, time.Durati
 		return res, absentLife
 	}
 	life := min(max(ttl, minLife), maxLife)
+	if res.Proof == ProofDANE { // it stands above MTA-STS (RFC 8461 2)
+		return res, life
+	}
 	policy, ok, err := w.policy(ctx, domain)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -191,11 +200,38 @@ func (w *Ways) look(ctx context.Context, domain string) (Resolution, time.Durati
 	}
 	if ok {
 		res = res.under(policy)
+		life = min(life, max(minLife, policy.MaxAge/2))
 	}
 	if res.Status == Broken {
 		life = minLife
 	}
 	return res, life
+}
+
+// A name that is missing is believed at once from a resolver that knows the domain above it, since one that lies or is cut off knows
+// nothing; else when it is still missing after a while.
+const (
+	absentAfter = 2 * time.Minute
+	absentUntil = 24 * time.Hour
+)
+
+func (w *Ways) absent(ctx context.Context, domain string) bool {
+	top := domain[strings.LastIndexByte(domain, '.')+1:]
+	if a, err := w.resolver.Lookup(ctx, top, RecordTXT); err == nil && !a.Missing {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	first, ok := w.missing[domain]
+	if !ok || now.Sub(first) > absentUntil {
+		if len(w.missing) > maxFound/10 {
+			clear(w.missing)
+		}
+		w.missing[domain] = now
+		return false
+	}
+	return now.Sub(first) >= absentAfter
 }
 
 // under applies a policy: what it does not name is not used (RFC 8461 4.1, 5.1).
@@ -275,8 +311,9 @@ type keptPolicy struct {
 	Policy Policy
 }
 
-// refreshAfter: a kept policy whose TXT id has not changed is fetched again so often, that it never runs out unseen (RFC 8461 3.3).
-const refreshAfter = 24 * time.Hour
+// refreshAfter: a kept policy whose TXT id has not changed is fetched again so often that it never runs out unseen (RFC 8461 3.3), also one
+// that its domain lets live for an hour only.
+func (p Policy) refreshAfter() time.Duration { return min(24*time.Hour, p.MaxAge/2) }
 
 // policy gives the domain's policy: fresh, or the kept one for as long as it lives, whatever happens to TXT record and web server.
 func (w *Ways) policy(ctx context.Context, domain string) (Policy, bool, error) {
@@ -287,7 +324,7 @@ func (w *Ways) policy(ctx context.Context, domain string) (Policy, bool, error) 
 	txt, err := w.resolver.Lookup(ctx, "_mta-sts."+domain, RecordTXT)
 	now := w.now()
 	pid, offered := policyID(txt.TXT)
-	if err != nil || !offered || live && pid == kept.ID && now.Sub(fetched) < refreshAfter {
+	if err != nil || !offered || live && pid == kept.ID && now.Sub(fetched) < kept.Policy.refreshAfter() {
 		return kept.Policy, live, nil //nolint:nilerr // RFC 8461 3.3: a kept policy holds although DNS does not answer
 	}
 	p, err := w.fetch.fetch(ctx, domain)
