@@ -286,8 +286,13 @@ func TestDomainsThatTakeNoMail(t *testing.T) {
 	st := caretest.Open(t)
 	keys, led := caretest.Ground(t, st)
 	k := newKitOn(t, st, keys, led)
-	k.o.PersonKey = func(ctx context.Context, tx *store.Tx, _ id.Person) (seal.Key, error) {
-		return keys.Month(ctx, tx, seal.PurposeLedger)
+	k.o.PersonKeys = func(ctx context.Context, tx *store.Tx, ids []id.Person) (map[id.Person]seal.Key, error) {
+		month, err := keys.Month(ctx, tx, seal.PurposeLedger)
+		all := map[id.Person]seal.Key{}
+		for _, p := range ids {
+			all[p] = month
+		}
+		return all, err
 	}
 	k.renew()
 	k.names.hosts = map[string][]string{"null.example": {""}}
