@@ -14,7 +14,6 @@ import (
 	"github.com/carepost/carepost/internal/config"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/organisation"
-	"github.com/carepost/carepost/internal/store"
 	"github.com/carepost/carepost/internal/tlspolicy"
 )
 

@@ -28,7 +28,7 @@ type ForkedTree struct {
 	Diverged     bool  // there are as many entries, and they are others: what is lost may begin anywhere
 }
 
-// CheckFork compares the database with the mark of what was signed. While it says true, no lane may run and nothing is appended,
+// CheckFork compares the database with the mark of what was signed, and asks whether NoteRestore was called. While it says true, no lane may run and nothing is appended,
 // until Reopen.
 func (l *Ledger) CheckFork(ctx context.Context) (Fork, bool, error) {
 	var fork Fork
@@ -40,7 +40,7 @@ func (l *Ledger) CheckFork(ctx context.Context) (Fork, bool, error) {
 	if err != nil {
 		return Fork{}, false, fmt.Errorf("compare the database with the ledger's mark: %w", err)
 	}
-	return fork, len(fork.Trees) > 0, nil
+	return fork, len(fork.Trees) > 0 || l.mark.restored(), nil
 }
 
 func (l *Ledger) compareMark(ctx context.Context, tx *store.Tx) (fork Fork, err error) {
@@ -122,7 +122,7 @@ func (l *Ledger) Reopen(ctx context.Context, actor id.Actor) (Fork, error) {
 		if fork, err = l.compareMark(ctx, tx); err != nil {
 			return err
 		}
-		if len(fork.Trees) == 0 {
+		if len(fork.Trees) == 0 && !l.mark.restored() {
 			return fault.New(fault.Conflict, "the ledger is not behind what was signed").Hint("there is nothing to reopen")
 		}
 		lost := map[id.Organisation]Lost{}
@@ -151,7 +151,7 @@ func (l *Ledger) Reopen(ctx context.Context, actor id.Actor) (Fork, error) {
 	if err != nil {
 		return Fork{}, err
 	}
-	return fork, l.SaveMark()
+	return fork, errors.Join(l.SaveMark(), l.mark.admitted())
 }
 
 // reopenTree writes the entry that admits the loss. All trees take one, those that lost nothing too: which of them signed more in
