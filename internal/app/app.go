@@ -29,6 +29,7 @@ import (
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/intake"
+	"github.com/carepost/carepost/internal/intake/csv"
 	"github.com/carepost/carepost/internal/intake/fhir"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/organisation"
@@ -125,7 +126,8 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	p.Agreements = agreement.New(keys, led)
 	p.Staff = staff.New(keys, led)
 	p.Intake = intake.New(intake.Needs{
-		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}, csv.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Suppress: p.Consents.SuppressAll, Withdraw: p.Consents.WithdrawFacts, WithdrawSuppressions: p.Consents.WithdrawImport,
 	})
 	p.Audience = audience.New(audience.Options{Store: st, Keys: keys, Ledger: led, People: p.People, Fresh: a.config.Freshness, Zone: zoneOf(p.Organisations)})
 	a.audience = p.Audience
@@ -157,13 +159,20 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 
 func (a *App) ways(st *store.Store, keys *seal.Keys, led *ledger.Ledger) (*tlspolicy.Ways, error) {
 	o := tlspolicy.Options{Store: st, Keys: keys, Ledger: led, Dial: a.options.Dial, Roots: a.options.Roots}
+	var servers []string
 	if server := a.nameServer(); server != "" {
-		r, err := tlspolicy.NewDNS(server)
-		if err != nil {
+		servers = []string{server}
+	}
+	r, err := tlspolicy.NewDNS(servers...)
+	if err != nil {
+		return nil, fmt.Errorf("find name servers: %w", err)
+	}
+	if a.config.Validates == "yes" {
+		if err := r.TrustAD(); err != nil {
 			return nil, err
 		}
-		o.Resolver = r
 	}
+	o.Resolver = r
 	return tlspolicy.New(o)
 }
 

@@ -18,6 +18,7 @@ type Config struct {
 	Host        string        `key:"host" default:"localhost" doc:"Public host name of this installation: links in messages and the ledger's origin are made from it, never from a request."`
 	Socket      string        `key:"socket" doc:"Path of the command socket. Empty is carepost.sock in the data folder."`
 	Resolver    string        `key:"resolver" doc:"host:port of the DNS resolver. Empty takes the first of /etc/resolv.conf."`
+	Validates   string        `key:"resolver-validates" default:"no" oneof:"no yes" doc:"yes: the resolver validates DNSSEC and listens on this machine, so its word (the AD bit) is believed and DANE counts. no for one that only forwards, whatever it says."`
 	Helo        string        `key:"helo" doc:"Name said in EHLO. Empty is the host."`
 	Source      string        `key:"source" doc:"Source IP address of outgoing mail. Empty lets the system choose."`
 	Connections int           `key:"connections" default:"100" min:"1" max:"10000" doc:"Most connections to receiving mail servers at once."`

@@ -27,6 +27,7 @@ func TestWorld(t *testing.T) {
 		tempers := map[string]world.Temper{
 			"trusted.example": {Policy: "enforce"}, "plain.example": {NoTLS: true}, "expired.example": {Expired: true}, "strict.example": {Policy: "enforce", Expired: true},
 			"broken.example": {Policy: "enforce", PolicyNamesOther: true}, "busy.example": {BusyOnce: true}, "gone.example": {Gone: true}, "partner.example": {Partner: true, NoMX: true},
+			"dane.example": {DANE: "good", Expired: true, WrongName: true}, "baddane.example": {DANE: "other"},
 		}
 		for domain, temper := range tempers {
 			if _, err := w.Add(t.Context(), domain, temper); err != nil {
@@ -36,6 +37,9 @@ func TestWorld(t *testing.T) {
 		m := w.Map()
 		resolver, err := tlspolicy.NewDNS(m.DNS)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resolver.TrustAD(); err != nil {
 			t.Fatal(err)
 		}
 		k := newKit(t, st, nil)
@@ -90,5 +94,7 @@ var worldCases = map[string]struct {
 	"broken.example":  {tlspolicy.ProofNone, delivery.Held, tlspolicy.ProofNone, 3},
 	"busy.example":    {tlspolicy.ProofPKIX, delivery.Accepted, tlspolicy.ProofPKIX, 2},
 	"gone.example":    {tlspolicy.ProofPKIX, delivery.Bounced, tlspolicy.ProofNone, 1},
+	"dane.example":    {tlspolicy.ProofDANE, delivery.Accepted, tlspolicy.ProofDANE, 1}, // by its own records, which look at neither name nor date
+	"baddane.example": {tlspolicy.ProofNone, delivery.Held, tlspolicy.ProofNone, 3},     // neither message nor notice
 	"partner.example": {tlspolicy.ProofRoute, delivery.Accepted, tlspolicy.ProofRoute, 1},
 }

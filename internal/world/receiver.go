@@ -24,6 +24,7 @@ type Temper struct {
 	NoMX             bool   // no MX record: reached by a route only
 	Policy           string // MTA-STS mode: enforce, testing, none; empty is no policy
 	PolicyNamesOther bool   // the policy names another host than the MX: the domain breaks its own policy
+	DANE             string // its domain is signed and has a TLSA record: "good" for the server's own certificate, "other" for another's
 	BusyOnce         bool   // answers 451 to each recipient the first time
 	Gone             bool   // answers 550 5.1.1 to every recipient
 	CountOnly        bool   // keeps no message, only counts
@@ -35,6 +36,7 @@ type Receiver struct {
 
 	temper Temper
 	server *smtp.Server
+	cert   []byte // of the server, as TLSA records name it
 
 	mu       sync.Mutex
 	messages []Received
@@ -63,6 +65,7 @@ func startReceiver(ctx context.Context, domain, host string, t Temper, w *World)
 		if err != nil {
 			return nil, err
 		}
+		r.cert = cert.Certificate[0]
 		r.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
 	}
 	var lc net.ListenConfig

@@ -8,9 +8,11 @@ package world
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -50,7 +52,8 @@ func Start(ctx context.Context) (*World, error) {
 	return w, nil
 }
 
-// Add starts a receiving mail server for a domain, with its MX, address and, where the temper has one, MTA-STS policy.
+// Add starts a receiving mail server for a domain, with its MX, address and, where the temper has them, MTA-STS policy and TLSA
+// record. The world's DNS answers for a signed domain as a validating resolver does; it signs nothing.
 func (w *World) Add(ctx context.Context, domain string, t Temper) (*Receiver, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,6 +80,14 @@ func (w *World) Add(ctx context.Context, domain string, t Temper) (*Receiver, er
 		w.policies.set(name, policyText(t.Policy, host, t.PolicyNamesOther))
 		w.ports[name+":443"] = w.policies.addr
 		w.ports[policyIP+":443"] = w.policies.addr
+	}
+	if t.DANE != "" {
+		of := r.cert
+		if t.DANE != "good" {
+			of = w.Authority.cert.Raw
+		}
+		w.zone.add(fmt.Sprintf("_25._tcp.%s. 60 IN TLSA 3 0 1 %x", host, sha256.Sum256(of)))
+		w.zone.sign(domain)
 	}
 	w.receivers[domain] = r
 	return r, nil

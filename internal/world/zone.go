@@ -19,22 +19,18 @@ type zone struct {
 
 	mu      sync.Mutex
 	records map[string][]dns.RR // by lower-case owner name
+	signed  map[string]bool     // domains whose answers the zone calls validated, as a validating resolver would
 	ips     int
 	servers []*dns.Server
 }
 
 func startZone(ctx context.Context) (*zone, error) {
-	z := &zone{records: map[string][]dns.RR{}}
-	var lc net.ListenConfig
-	packets, err := lc.ListenPacket(ctx, "udp", "127.0.0.1:0")
+	z := &zone{records: map[string][]dns.RR{}, signed: map[string]bool{}}
+	packets, stream, err := listenPair(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listen for DNS: %w", err)
+		return nil, err
 	}
 	z.addr = packets.LocalAddr().String()
-	stream, err := lc.Listen(ctx, "tcp", z.addr)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for DNS over TCP: %w", err), packets.Close())
-	}
 	z.servers = []*dns.Server{
 		{PacketConn: packets, Handler: dns.HandlerFunc(z.answer)},
 		{Listener: stream, Handler: dns.HandlerFunc(z.answer)},
@@ -46,6 +42,24 @@ func startZone(ctx context.Context) (*zone, error) {
 		<-started
 	}
 	return z, nil
+}
+
+// listenPair gives one port for UDP and TCP. A port that is free for the one may be taken for the other, so several are tried.
+func listenPair(ctx context.Context) (net.PacketConn, net.Listener, error) {
+	var lc net.ListenConfig
+	var last error
+	for range 50 {
+		packets, err := lc.ListenPacket(ctx, "udp", "127.0.0.1:0")
+		if err != nil {
+			return nil, nil, fmt.Errorf("listen for DNS: %w", err)
+		}
+		stream, err := lc.Listen(ctx, "tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, stream, nil
+		}
+		last = errors.Join(err, packets.Close())
+	}
+	return nil, nil, fmt.Errorf("listen for DNS over TCP: %w", last)
 }
 
 func (z *zone) nextIP() string {
@@ -67,6 +81,12 @@ func (z *zone) add(line string) {
 	z.records[name] = append(z.records[name], rr)
 }
 
+func (z *zone) sign(domain string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.signed[strings.ToLower(domain)+"."] = true
+}
+
 func (z *zone) answer(w dns.ResponseWriter, q *dns.Msg) {
 	m := new(dns.Msg)
 	m.SetReply(q)
@@ -86,6 +106,9 @@ func (z *zone) fill(m *dns.Msg, q dns.Question) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	name := strings.ToLower(q.Name)
+	for domain := range z.signed {
+		m.AuthenticatedData = m.AuthenticatedData || name == domain || strings.HasSuffix(name, "."+domain)
+	}
 	all, known := z.records[name]
 	for _, rr := range all {
 		if rr.Header().Rrtype == q.Qtype {
