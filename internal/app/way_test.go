@@ -29,7 +29,7 @@ func TestTheWayOfAMessage(t *testing.T) {
 	api.Post(t, "/sends", object{
 		"name": "care", "segment": "all", "template": "care", "purpose": "treatment", "class": "transactional", "payer": object{"who": "self"},
 	}, nil)
-	api.Until(t, 20*time.Second, "both are accepted", func() bool { return len(messages(t, api, "state=accepted")) == 2 })
+	api.Until(t, time.Minute, "both are accepted", func() bool { return len(messages(t, api, "state=accepted")) == 2 })
 	for domain, whole := range map[string]bool{"trusted.example": true, "plain.example": false} {
 		got := place.World.Receivers()[domain].Messages()
 		if len(got) != 1 {

@@ -127,9 +127,19 @@ func startShared() (*cluster, error) {
 
 // folder makes the cluster's private folder, or takes the one of an earlier run.
 func (c *cluster) folder(owner int) error {
-	err := os.Mkdir(c.dir, 0o700)
-	if err == nil {
-		return os.Chown(c.dir, owner, -1)
+	// Made beside and moved into place: nobody ever sees it with another owner. A folder that holds something is not replaced (rename(2)).
+	fresh, err := os.MkdirTemp(filepath.Dir(c.dir), filepath.Base(c.dir)+"-")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.Chmod(fresh, 0o700), os.Chown(fresh, owner, -1)); err != nil {
+		return errors.Join(err, os.Remove(fresh))
+	}
+	if os.Rename(fresh, c.dir) == nil {
+		return nil
+	}
+	if err := os.Remove(fresh); err != nil {
+		return err
 	}
 	info, err := os.Lstat(c.dir)
 	if err != nil {

@@ -64,7 +64,7 @@ func founded(ts *testscript.TestScript, _ bool, _ []string) {
 // ready waits until a server answers on the socket.
 func ready(ts *testscript.TestScript, _ bool, _ []string) {
 	path := filepath.Join(ts.Getenv("CAREPOST_DATA"), "carepost.sock")
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		c, err := net.Dial("unix", path)
 		if err == nil {
 			ts.Check(c.Close())
@@ -79,7 +79,7 @@ func ready(ts *testscript.TestScript, _ bool, _ []string) {
 // written FILE waits until a background command has written a line into a file.
 func written(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if raw, err := os.ReadFile(path); err == nil && bytes.HasSuffix(raw, []byte("\n")) {
 			return
 		}

@@ -78,7 +78,7 @@ func (c *child) ended() error {
 }
 
 // patience is how long a child may take to end in order.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // stop lets the child end in order: its input is closed, and it answers with exit status 0.
 func (c *child) stop() (err error) {

@@ -115,7 +115,7 @@ func (s *story) send(ctx context.Context, c *campaign) error {
 	}
 	s.hold(made.Messages == c.matched, "each of the %d people of the segment %s has a message (%d have)", c.matched, c.name, made.Messages)
 	c.id = made.ID
-	err = s.until(ctx, 40*time.Second, "no message waits", func() (bool, error) {
+	err = s.until(ctx, 2*time.Minute, "no message waits", func() (bool, error) {
 		var at struct {
 			Total  int64            `json:"total"`
 			States map[string]int64 `json:"states"`

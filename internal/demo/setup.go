@@ -99,7 +99,7 @@ func zoneLine(name, kind, value string) string {
 
 // ready waits until the child answers.
 func (s *story) ready(ctx context.Context) error {
-	return s.until(ctx, 20*time.Second, "the server is ready", func() (bool, error) {
+	return s.until(ctx, 2*time.Minute, "the server is ready", func() (bool, error) {
 		var health struct {
 			State string `json:"state"`
 		}

@@ -81,14 +81,14 @@ func (a *API) must(t testing.TB, method, path string, in, out any) {
 	}
 }
 
-// Ready waits until the program answers.
+// Ready waits until the program answers; one over a restored database says that it is one.
 func (a *API) Ready(t testing.TB) {
 	t.Helper()
-	a.Until(t, 30*time.Second, "the program is ready", func() bool {
+	a.Until(t, time.Minute, "the program is ready", func() bool {
 		var health struct {
 			State string `json:"state"`
 		}
-		return a.Try(t.Context(), http.MethodGet, "/health", nil, &health) == nil && health.State == "ready"
+		return a.Try(t.Context(), http.MethodGet, "/health", nil, &health) == nil && health.State != "failed"
 	})
 }
 
