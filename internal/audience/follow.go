@@ -184,7 +184,10 @@ func (a *Audience) build(ctx context.Context, f *follower) error {
 			return err
 		}
 		index, err := NewIndex(func(add func(id.Person, uint32, *people.Projection)) error {
-			return scanAhead(ctx, a.o.People, tx, add)
+			return a.o.People.Scan(ctx, tx, func(p id.Person, ordinal uint32, projection *people.Projection) error {
+				add(p, ordinal, projection)
+				return nil
+			})
 		})
 		if err != nil {
 			return fmt.Errorf("build the audience index: %w", err)
@@ -192,32 +195,4 @@ func (a *Audience) build(ctx context.Context, f *follower) error {
 		f.index, f.seq, f.asOf = index, seq, tx.Now
 		return nil
 	})
-}
-
-// scanPiece is how many people are handed on at once from reading to building.
-const scanPiece = 512
-
-// scanAhead reads people while those read before are taken in: reading is half of what a build costs.
-func scanAhead(ctx context.Context, from *people.People, tx *store.Tx, add func(id.Person, uint32, *people.Projection)) error {
-	pieces := make(chan []Change, 8)
-	var done sync.WaitGroup
-	done.Go(func() {
-		for piece := range pieces {
-			for _, c := range piece {
-				add(c.Person, c.Ordinal, c.Projection)
-			}
-		}
-	})
-	piece := make([]Change, 0, scanPiece)
-	err := from.Scan(ctx, tx, func(p id.Person, ordinal uint32, projection people.Projection) error {
-		if piece = append(piece, Change{p, ordinal, &projection}); len(piece) == scanPiece {
-			pieces <- piece
-			piece = make([]Change, 0, scanPiece)
-		}
-		return nil
-	})
-	pieces <- piece
-	close(pieces)
-	done.Wait()
-	return err
 }

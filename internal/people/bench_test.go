@@ -47,7 +47,7 @@ func BenchmarkScan(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		c.read(func(ctx context.Context, tx *store.Tx) error {
-			return c.p.Scan(ctx, tx, func(id.Person, uint32, Projection) error { n++; return nil })
+			return c.p.Scan(ctx, tx, func(id.Person, uint32, *Projection) error { n++; return nil })
 		})
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "people/s")

@@ -327,7 +327,7 @@ func TestSourcesScanAndNames(t *testing.T) {
 				t.Errorf("%+v %v", all, err)
 			}
 			seen := 0
-			err = c.p.Scan(ctx, tx, func(person id.Person, ordinal uint32, p Projection) error {
+			err = c.p.Scan(ctx, tx, func(person id.Person, ordinal uint32, p *Projection) error {
 				seen++
 				if int(ordinal) != seen || p.Kind != KindPatient {
 					t.Errorf("person %d has ordinal %d", seen, ordinal)

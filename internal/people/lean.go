@@ -33,7 +33,7 @@ func (l *leanReader) text(b []byte) string {
 
 // leanField is one field of a message on the wire: number is for varints and fixed ones, body for the rest.
 type leanField struct {
-	id     protowire.Number
+	id     int32
 	number uint64
 	body   []byte
 }
@@ -41,44 +41,63 @@ type leanField struct {
 func (f *leanField) signed() int64 { return protowire.DecodeZigZag(f.number) }
 func (f *leanField) yes() bool     { return f.number != 0 }
 
-// fields calls fn with each field of a message.
-func (l *leanReader) fields(b []byte, fn func(f *leanField)) {
-	var f leanField
-	for len(b) > 0 && !l.bad {
-		id, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			l.bad = true
-			return
-		}
-		b = b[n:]
-		f = leanField{id: id}
-		switch kind {
-		case protowire.VarintType:
-			f.number, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			f.number, n = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			f.body, n = protowire.ConsumeBytes(b)
-		case protowire.Fixed32Type, protowire.StartGroupType, protowire.EndGroupType:
-			n = protowire.ConsumeFieldValue(id, kind, b)
-		default:
+// next takes one field off a message; a message that is none ends in bad.
+func (l *leanReader) next(b []byte, f *leanField) []byte {
+	tag, n := varint(b)
+	if n <= 0 || tag>>3 == 0 || tag>>3 > 1<<29-1 {
+		l.bad = true
+		return nil
+	}
+	b = b[n:]
+	f.id, f.number, f.body = int32(tag>>3), 0, nil
+	switch kind := protowire.Type(tag & 7); kind {
+	case protowire.VarintType:
+		f.number, n = varint(b)
+	case protowire.Fixed64Type:
+		f.number, n = protowire.ConsumeFixed64(b)
+	case protowire.BytesType:
+		var size uint64
+		if size, n = varint(b); n > 0 && size <= uint64(len(b)-n) {
+			f.body, n = b[n:n+int(size)], n+int(size)
+		} else {
 			n = -1
 		}
-		if n < 0 {
-			l.bad = true
-			return
-		}
-		b = b[n:]
-		fn(&f)
+	case protowire.Fixed32Type, protowire.StartGroupType, protowire.EndGroupType:
+		n = protowire.ConsumeFieldValue(protowire.Number(f.id), kind, b)
+	default:
+		n = -1
 	}
+	if n <= 0 {
+		l.bad = true
+		return nil
+	}
+	return b[n:]
+}
+
+// varint reads a number; most are one byte.
+func varint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	return protowire.ConsumeVarint(b)
 }
 
 // projection reads a record; the numbers are those of record.proto.
 func (l *leanReader) projection(b []byte, now time.Time) (Projection, error) {
 	var p Projection
+	err := l.into(&p, b, DateOf(now.UTC()).Days())
+	return p, err
+}
+
+// into reads a record over an older one, whose lists it uses again. today is the day, in UTC, whose insurance counts.
+func (l *leanReader) into(p *Projection, b []byte, today int32) error {
+	p.reuse()
 	l.bad = false
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+	for f := (leanField{}); len(b) > 0; {
+		if b = l.next(b, &f); l.bad {
+			break
+		}
+		switch f.id {
 		case 1:
 			p.Kind = Kind(f.number)
 		case 2:
@@ -106,18 +125,27 @@ func (l *leanReader) projection(b []byte, now time.Time) (Projection, error) {
 		case 13:
 			p.Sources = append(p.Sources, l.text(f.body))
 		default:
-			l.list(&p, f)
+			l.list(p, &f)
 		}
-	})
-	if l.bad {
-		return Projection{}, fault.New(fault.Sealed, "a record does not decode").Hint("it was written by a later release: upgrade")
 	}
-	p.Insurance = insurance(p.Coverages, now)
-	return p, nil
+	if l.bad {
+		return fault.New(fault.Sealed, "a record does not decode").Hint("it was written by a later release: upgrade")
+	}
+	p.Insurance = insuranceOn(p.Coverages, today)
+	return nil
+}
+
+// reuse empties a projection and keeps the room of its lists.
+func (p *Projection) reuse() {
+	*p = Projection{
+		Sources: p.Sources[:0], Coverages: p.Coverages[:0], Conditions: p.Conditions[:0], Medications: p.Medications[:0], Procedures: p.Procedures[:0],
+		Immunizations: p.Immunizations[:0], Allergies: p.Allergies[:0], Labs: p.Labs[:0], Events: p.Events[:0], Appointments: p.Appointments[:0],
+		Consents: p.Consents[:0],
+	}
 }
 
 func (l *leanReader) list(p *Projection, f *leanField) {
-	switch f.id { //nolint:exhaustive // a field number is no enumeration
+	switch f.id {
 	case 14:
 		p.Coverages = append(p.Coverages, l.coverage(f.body))
 	case 15:
@@ -133,7 +161,12 @@ func (l *leanReader) list(p *Projection, f *leanField) {
 	case 20:
 		p.Labs = append(p.Labs, l.lab(f.body))
 	case 21:
-		p.Events = append(p.Events, l.events(f.body))
+		if n := len(p.Events); n < cap(p.Events) {
+			p.Events = p.Events[:n+1] // with the room of the one that stood here
+		} else {
+			p.Events = append(p.Events, ProjectedEvents{})
+		}
+		l.events(&p.Events[len(p.Events)-1], f.body)
 	case 22:
 		p.Appointments = append(p.Appointments, l.appointment(f.body))
 	case 23:
@@ -148,8 +181,9 @@ func (l *leanReader) list(p *Projection, f *leanField) {
 }
 
 func (l *leanReader) coverage(b []byte) (c ProjectedCoverage) {
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+	for f := (leanField{}); len(b) > 0 && !l.bad; {
+		b = l.next(b, &f)
+		switch f.id {
 		case 1:
 			c.Kind = l.text(f.body)
 		case 2:
@@ -157,13 +191,14 @@ func (l *leanReader) coverage(b []byte) (c ProjectedCoverage) {
 		case 3:
 			c.End = int32(f.signed())
 		}
-	})
+	}
 	return c
 }
 
 func (l *leanReader) code(b []byte) (c ProjectedCode) {
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+	for f := (leanField{}); len(b) > 0 && !l.bad; {
+		b = l.next(b, &f)
+		switch f.id {
 		case 1:
 			c.System = unpackSystem(uint32(f.number), c.System)
 		case 2:
@@ -177,13 +212,14 @@ func (l *leanReader) code(b []byte) (c ProjectedCode) {
 		case 6:
 			c.End = int32(f.signed())
 		}
-	})
+	}
 	return c
 }
 
 func (l *leanReader) lab(b []byte) (x ProjectedLab) {
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+	for f := (leanField{}); len(b) > 0 && !l.bad; {
+		b = l.next(b, &f)
+		switch f.id {
 		case 1:
 			x.System = unpackSystem(uint32(f.number), x.System)
 		case 2:
@@ -199,13 +235,15 @@ func (l *leanReader) lab(b []byte) (x ProjectedLab) {
 		case 7:
 			x.At = f.signed()
 		}
-	})
+	}
 	return x
 }
 
-func (l *leanReader) events(b []byte) (e ProjectedEvents) {
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+func (l *leanReader) events(e *ProjectedEvents, b []byte) {
+	*e = ProjectedEvents{Times: e.Times[:0], Machine: e.Machine[:0]}
+	for f := (leanField{}); len(b) > 0 && !l.bad; {
+		b = l.next(b, &f)
+		switch f.id {
 		case 1:
 			e.Kind = l.text(f.body)
 		case 2:
@@ -213,26 +251,19 @@ func (l *leanReader) events(b []byte) (e ProjectedEvents) {
 		case 3:
 			e.Last = f.signed()
 		case 4:
-			e.Times = l.times(f.body)
+			e.Times = l.times(e.Times, f.body)
 		case 5:
-			e.Machine = l.times(f.body)
-		}
-	})
-	return e
-}
-
-// times reads a packed list of steps.
-func (l *leanReader) times(b []byte) []int64 {
-	count := 0
-	for _, c := range b {
-		if c < 0x80 {
-			count++
+			e.Machine = l.times(e.Machine, f.body)
 		}
 	}
-	all, t := make([]int64, 0, count), int64(0)
+}
+
+// times reads a packed list of steps after those of all.
+func (l *leanReader) times(all []int64, b []byte) []int64 {
+	t := int64(0)
 	for len(b) > 0 {
-		v, n := protowire.ConsumeVarint(b)
-		if n < 0 {
+		v, n := varint(b)
+		if n <= 0 {
 			l.bad = true
 			return nil
 		}
@@ -244,20 +275,22 @@ func (l *leanReader) times(b []byte) []int64 {
 }
 
 func (l *leanReader) appointment(b []byte) (a ProjectedAppointment) {
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+	for f := (leanField{}); len(b) > 0 && !l.bad; {
+		b = l.next(b, &f)
+		switch f.id {
 		case 1:
 			a.Start = f.signed()
 		case 2:
 			a.Type = l.text(f.body)
 		}
-	})
+	}
 	return a
 }
 
 func (l *leanReader) consent(b []byte) (c ProjectedConsent) {
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+	for f := (leanField{}); len(b) > 0 && !l.bad; {
+		b = l.next(b, &f)
+		switch f.id {
 		case 1:
 			c.Name = l.text(f.body)
 		case 2:
@@ -265,18 +298,19 @@ func (l *leanReader) consent(b []byte) (c ProjectedConsent) {
 		case 3:
 			c.Until = int32(f.signed())
 		}
-	})
+	}
 	return c
 }
 
 func (l *leanReader) pair(b []byte) (key, value string) {
-	l.fields(b, func(f *leanField) {
-		switch f.id { //nolint:exhaustive // a field number is no enumeration
+	for f := (leanField{}); len(b) > 0 && !l.bad; {
+		b = l.next(b, &f)
+		switch f.id {
 		case 1:
 			key = l.text(f.body)
 		case 2:
 			value = l.text(f.body)
 		}
-	})
+	}
 	return key, value
 }

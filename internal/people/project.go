@@ -260,7 +260,10 @@ func recent(times []int64, oldest int64) []int64 {
 
 // insurance gives the kind of the coverage that holds at now: of several the one that began last.
 func insurance(all []ProjectedCoverage, now time.Time) string {
-	today, kind := DateOf(now.UTC()).Days(), ""
+	return insuranceOn(all, DateOf(now.UTC()).Days())
+}
+
+func insuranceOn(all []ProjectedCoverage, today int32) (kind string) {
 	for _, c := range all { // sorted by start
 		if c.Start <= today && (c.End == 0 || today <= c.End) {
 			kind = c.Kind

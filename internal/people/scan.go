@@ -16,23 +16,6 @@ import (
 // scanPage is how many people are read at once: 2,048 rows of about 1.5 KB.
 const scanPage = 2048
 
-// Scan gives the projection of every person in use, in the order of ordinals. Merged records are left out: their facts are the
-// survivor's. fn must not keep the projection's lists beyond the call unless it wants to own them: they are not used again.
-func (p *People) Scan(ctx context.Context, tx *store.Tx, fn func(person id.Person, ordinal uint32, projection Projection) error) error {
-	return p.scan(ctx, tx, scanProjections, func(page []sealedRow) error {
-		open, err := openAll(page, projectionOpener(tx.Now))
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if err := fn(page[i].person, page[i].ordinal, open[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // Projections gives the projections of some people. That of a record that was merged meanwhile has kind 0: it is in no audience.
 func (p *People) Projections(
 	ctx context.Context, tx *store.Tx, ids []id.Person, fn func(person id.Person, ordinal uint32, projection Projection) error,

@@ -174,7 +174,7 @@ func TestShred(t *testing.T) {
 			if err := again.p.Projections(ctx, tx, []id.Person{gone}, func(id.Person, uint32, people.Projection) error { seen = -1000; return nil }); err != nil {
 				return err
 			}
-			return again.p.Scan(ctx, tx, func(id.Person, uint32, people.Projection) error { seen++; return nil })
+			return again.p.Scan(ctx, tx, func(id.Person, uint32, *people.Projection) error { seen++; return nil })
 		})
 		if err != nil || seen != len(stays) {
 			t.Errorf("an index finds %d people: %v", seen, err)
