@@ -89,6 +89,7 @@ func openHouse(t testing.TB, st *store.Store) *house {
 	p.Sends.Deliver(engine)
 	p.Only = func(context.Context) (id.Organisation, error) { return 1, nil }
 	p.Go = func(func(context.Context)) {}
+	p.Escrow = func([]string, string) error { return fault.New(fault.Invalid, "no recipient") }
 	p.Examine = func(context.Context) []api.Finding { return nil }
 	p.DNS = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network in tests") }}
 	h := &house{t: t, parts: p, Face: api.New(p)}
@@ -137,8 +138,29 @@ func (h *house) furnish() {
 	h.ids["user"] = h.must(http.MethodPost, "/users", h.sample("create-user"))["id"].(string)
 	h.ids["route"] = h.must(http.MethodPost, "/routes", h.sample("create-route"))["id"].(string)
 	h.ids["send"] = h.must(http.MethodPost, "/sends", h.sample("create-send"))["id"].(string)
+	h.ids["shredding"] = h.shredSomebody()
 	list := h.must(http.MethodGet, "/messages?send="+h.ids["send"], "")["messages"].([]any)
 	h.ids["message"] = list[0].(map[string]any)["id"].(string)
+}
+
+// shredSomebody makes a person and shreds it, and gives the certificate's id.
+func (h *house) shredSomebody() string {
+	var person id.Person
+	err := h.parts.Store.Write(h.t.Context(), id.System(1), func(ctx context.Context, tx *store.Tx) error {
+		core := people.Core{Kind: people.KindPatient, Names: []people.Name{{Family: "Brindlewood"}}}
+		if _, err := h.parts.People.Apply(ctx, tx, []people.Change{{Source: "ehr", Subject: "gone", Active: true, Profile: &core}}, id.New[id.Import]()); err != nil {
+			return err
+		}
+		found, err := h.parts.People.BySubject(ctx, tx, "ehr", "gone")
+		if err == nil {
+			person = found[0]
+		}
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.must(http.MethodPost, "/shreddings", `{"what":"person","person":"`+person.String()+`","basis":"test-data","confirm":"`+person.String()+`"}`)["id"].(string)
 }
 
 // sample gives a body that the operation takes.
@@ -152,6 +174,8 @@ func (h *house) sample(operation string) string {
 		"create-route":        `{"domain":"partner.example","host":"mx.partner.example","name":"mx.partner.example","user":"u","password":"p","agreement":"","ca":""}`,
 		"create-user":         `{"email":"ada@riverside.example","name":"Ada","roles":["marketer"]}`,
 		"create-import":       `{"source":"ehr","path":"/nonexistent/export"}`,
+		"create-escrow":       `{"to":["age1nobody"],"path":"/nonexistent/copy"}`,
+		"create-shredding":    `{"what":"month","month":"2000-01","basis":"test-data","confirm":"2000-01"}`,
 		"create-records":      `{"records":[{"person":"` + h.ids["person"] + `","kind":"consent","channel":"email","topic":"recalls","how":"form"}]}`,
 		"create-agreement":    `{"terms":{"counterparty":"Acme","services":["mx.partner.example"],"from":"2026-01-01","agent":"no","document":"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=","clauses":[]}}`,
 		"amend-agreement":     `{"terms":{"counterparty":"Acme","services":["mx.partner.example"],"from":"2026-01-01","until":"2027-01-01","agent":"no","document":"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=","clauses":[]}}`,
@@ -175,7 +199,7 @@ func (h *house) path(operation, path string) string {
 	noun := strings.Split(strings.TrimPrefix(path, "/api/v1/"), "/")[0]
 	one := map[string]string{
 		"users": h.ids["user"], "routes": h.ids["route"], "people": h.ids["person"], "sends": h.ids["send"], "messages": h.ids["message"],
-		"imports": id.New[id.Import]().String(), "senders": h.ids["sender"], "agreements": h.ids["agreement"],
+		"imports": id.New[id.Import]().String(), "shreddings": h.ids["shredding"], "senders": h.ids["sender"], "agreements": h.ids["agreement"],
 	}[noun]
 	name := map[string]string{"domains": "riverside.example", "segments": "everyone", "templates": "Care"}[noun]
 	path = strings.NewReplacer("{id}", one, "{name}", name, "{role}", "marketer", "{person}", h.ids["person"]).Replace(path)

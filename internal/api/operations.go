@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/carepost/carepost/internal/fault"
@@ -43,14 +44,25 @@ type Epoch struct {
 
 type keysOutput struct {
 	Body struct {
-		Ring   string  `json:"ring" doc:"Where the ring's file is"`
-		Epochs []Epoch `json:"epochs"`
+		Ring    string   `json:"ring" doc:"Where the ring's file is"`
+		Custody string   `json:"custody" doc:"What the file's key is kept by: file (nothing but its mode), credential or transit"`
+		Open    int      `json:"open" doc:"Destructions that not every live node has acknowledged"`
+		Waiting []string `json:"waiting,omitempty" doc:"The nodes that have not"`
+		Epochs  []Epoch  `json:"epochs"`
 	}
 }
 
-func (f *Face) listKeys(context.Context, *struct{}) (*keysOutput, error) {
+func (f *Face) listKeys(ctx context.Context, _ *struct{}) (*keysOutput, error) {
 	out := &keysOutput{}
-	out.Body.Ring = f.Ring.Path()
+	out.Body.Ring, out.Body.Custody = f.Ring.Path(), f.Custody
+	open, nodes, err := f.Keys.Waiting(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Open = open
+	for _, n := range nodes {
+		out.Body.Waiting = append(out.Body.Waiting, n.String())
+	}
 	for _, e := range f.Ring.Epochs() {
 		one := Epoch{Number: e.Number, Made: e.Made}
 		if !e.Superseded.IsZero() {
@@ -86,6 +98,44 @@ func (f *Face) noteInstallation(ctx context.Context, tx *store.Tx, act ledger.Ac
 		return err
 	}
 	return f.Ledger.Append(ctx, tx, ledger.Entry{Act: act, Detail: d}, key)
+}
+
+type escrowInput struct {
+	Body struct {
+		To   []string `json:"to" doc:"Who may recover: age recipients, age1..." minItems:"1" maxItems:"16"`
+		Path string   `json:"path" doc:"The copy, by its absolute path on this machine; an older copy there is replaced" maxLength:"4096"`
+	}
+}
+
+type escrowOutput struct {
+	Body struct {
+		Path string `json:"path"`
+		To   int    `json:"to" doc:"How many may recover"`
+	}
+}
+
+func (f *Face) createEscrow(ctx context.Context, in *escrowInput) (*escrowOutput, error) {
+	if !filepath.IsAbs(in.Body.Path) {
+		return nil, fault.New(fault.Invalid, "not an absolute path").At("path")
+	}
+	actor, _ := ctx.Value(actorKey{}).(id.Actor)
+	// The entry comes first: a copy of the keys that nobody knows of is what the ledger is there to prevent.
+	err := f.Store.Write(ctx, id.Scope{Actor: actor}, func(ctx context.Context, tx *store.Tx) error {
+		detail := ledger.Detail{"change": "recovery copy of the ring begun"}
+		for i, to := range in.Body.To {
+			detail["to."+strconv.Itoa(i)] = to
+		}
+		return f.noteInstallation(ctx, tx, ledger.ActExport, detail)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Escrow(in.Body.To, in.Body.Path); err != nil {
+		return nil, err
+	}
+	out := &escrowOutput{}
+	out.Body.Path, out.Body.To = in.Body.Path, len(in.Body.To)
+	return out, nil
 }
 
 type backupInput struct {

@@ -44,6 +44,8 @@ type Parts struct {
 	Only    func(ctx context.Context) (id.Organisation, error) // the organisation when none is named
 	Go      func(task func(ctx context.Context))               // runs on until the process stops
 	Examine func(ctx context.Context) []Finding                // doctor
+	Escrow  func(to []string, path string) error               // writes a recovery copy of the ring
+	Custody string                                             // where the ring's key is kept
 	DNS     organisation.Resolver
 	Hello   string
 	Sources []string

@@ -84,6 +84,10 @@ func (f *Face) routes() []route {
 
 		on(row("list-keys", get, "/keys", staff.KeysView, "The epochs of the key ring"), f.listKeys),
 		on(row("rotate-keys", post, "/keys/rotate", staff.KeysRotate, "Begin a new epoch and bring every key under it"), f.rotateKeys),
+		on(row("create-escrow", post, "/keys/escrow", staff.KeysRotate, "Write a recovery copy of the ring that only the named officers can open"), f.createEscrow),
+		on(row("create-shredding", post, "/shreddings", staff.KeysShred, "Destroy a person's, a month's or an organisation's keys, with a certificate"), f.createShredding),
+		on(row("list-shreddings", get, "/shreddings", staff.KeysView, "The certificates of destruction"), f.listShreddings),
+		on(row("get-shredding", get, "/shreddings/{id}", staff.KeysView, "One certificate of destruction, as it was signed"), f.getShredding),
 		on(row("create-backup", post, "/backups", staff.BackupsRun, "Write a verified backup to a file on this machine"), f.createBackup),
 		on(row("doctor", get, "/doctor", staff.HealthView, "What is not as it should be"), f.doctor),
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/intake"
+	"github.com/carepost/carepost/internal/intake/csv"
 	"github.com/carepost/carepost/internal/intake/fhir"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/organisation"
@@ -96,7 +97,11 @@ func openKeys(c config.Config) (*seal.Ring, ledger.Signer, error) {
 	if err := seal.Harden(); err != nil {
 		return nil, ledger.Signer{}, err
 	}
-	ring, err := seal.OpenRing(filepath.Join(c.Keys, ringFile), c.Data)
+	keeper, err := custody(c)
+	if err != nil {
+		return nil, ledger.Signer{}, err
+	}
+	ring, err := seal.OpenRingIn(filepath.Join(c.Keys, ringFile), c.Data, keeper)
 	if err != nil {
 		return nil, ledger.Signer{}, err
 	}
@@ -125,7 +130,8 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	p.Agreements = agreement.New(keys, led)
 	p.Staff = staff.New(keys, led)
 	p.Intake = intake.New(intake.Needs{
-		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}, csv.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Suppress: p.Consents.SuppressAll, Withdraw: p.Consents.WithdrawFacts, WithdrawSuppressions: p.Consents.WithdrawImport,
 	})
 	p.Audience = audience.New(audience.Options{Store: st, Keys: keys, Ledger: led, People: p.People, Fresh: a.config.Freshness, Zone: zoneOf(p.Organisations)})
 	a.audience = p.Audience
@@ -149,6 +155,7 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	if a.config.Source != "" {
 		p.Sources = []string{a.config.Source}
 	}
+	p.Escrow, p.Custody = a.escrow, a.config.Custody
 	p.Only, p.Go, p.Examine, p.DNS = a.only, a.background, a.examine, a.resolver()
 	a.parts = p
 	a.face = api.New(p)
@@ -269,7 +276,11 @@ func Init(c config.Config, now time.Time) error {
 			return fault.Wrap(fault.Invalid, err, "the folder cannot be made").At("%s", dir)
 		}
 	}
-	if err := seal.CreateRing(filepath.Join(c.Keys, ringFile), now); err != nil {
+	keeper, err := custody(c)
+	if err != nil {
+		return err
+	}
+	if err := seal.CreateRingIn(filepath.Join(c.Keys, ringFile), now, keeper); err != nil {
 		return err
 	}
 	return ledger.CreateSigner(filepath.Join(c.Keys, signerFile), c.Host+"/ledger")

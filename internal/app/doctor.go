@@ -120,6 +120,9 @@ func (a *App) examineOrganisations(ctx context.Context) []api.Finding {
 	}
 	var all []api.Finding
 	for _, o := range orgs {
+		if o.State != organisation.Active {
+			continue
+		}
 		f := api.Finding{What: o.Number.String(), OK: true, Text: "has a domain and a sender"}
 		err := a.parts.Store.Read(ctx, id.System(o.Number), func(ctx context.Context, tx *store.Tx) error {
 			_, err := a.parts.Organisations.SenderFor(ctx, tx, organisation.ClassTransactional)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
+	"github.com/carepost/carepost/internal/organisation"
 	"github.com/carepost/carepost/internal/store"
 )
 
@@ -74,7 +75,9 @@ func (a *App) organisations(ctx context.Context) (all []id.Organisation) {
 	err := a.parts.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
 		orgs, err := a.parts.Organisations.All(ctx, tx)
 		for _, o := range orgs {
-			all = append(all, o.Number)
+			if o.State == organisation.Active {
+				all = append(all, o.Number)
+			}
 		}
 		return err
 	})

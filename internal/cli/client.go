@@ -181,7 +181,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 
 // installationWide are the routes that belong to no organisation.
 var installationWide = map[string]bool{
-	"/health": true, "/organisations": true, "/ledger/reopen": true, "/keys": true, "/keys/rotate": true, "/backups": true, "/doctor": true,
+	"/health": true, "/organisations": true, "/ledger/reopen": true, "/keys": true, "/keys/rotate": true, "/keys/escrow": true, "/backups": true, "/doctor": true,
 }
 
 // until asks again and again, a little slower each time, until done says so.

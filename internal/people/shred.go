@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
@@ -38,6 +39,15 @@ func (p *People) Shred(
 		}
 		return p.erase(ctx, tx, family, person)
 	})
+}
+
+// LastChanged gives when anything about the records was last written.
+func (p *People) LastChanged(ctx context.Context, tx *store.Tx, records []id.Person) (time.Time, error) {
+	var at int64
+	if err := tx.QueryRow(ctx, selectLastChanged, tx.Organisation(), store.Blobs(records)).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("find when a person was last written about: %w", err)
+	}
+	return store.Time(at), nil
 }
 
 // wholeFamily gives the person's record and all that were merged into it.
@@ -158,6 +168,8 @@ const personShredded = 3
 
 const (
 	selectState = `SELECT state FROM person WHERE organisation_id = ? AND id = ?`
+
+	selectLastChanged = `SELECT coalesce(max(changed_at), 0) FROM person WHERE organisation_id = ? AND id IN {{blobs}}`
 
 	// The last byte of an id is its bucket; bytes 2 to 5 of a wrapped key name the key that wraps it. The first condition is answered
 	// by the primary key alone.

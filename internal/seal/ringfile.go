@@ -182,6 +182,18 @@ func replaceFile(path string, data []byte) error {
 	return wipe(old)
 }
 
+// ReplaceFile puts data in the place of path, or makes it: whole or not at all, for its owner only, the old bytes overwritten.
+func ReplaceFile(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "the file cannot be written").At("%s", path)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make %s: %w", path, err)
+	}
+	return replaceFile(path, data)
+}
+
 func wipe(f *os.File) error {
 	st, err := f.Stat()
 	if err != nil {

@@ -246,6 +246,20 @@ func stays(ctx context.Context, tx *store.Tx) (all []string, err error) {
 	return all, rows.Err()
 }
 
+// NewestMonth gives the first moment after the newest month that anything of the transaction's organisation was sealed in.
+func (k *Keys) NewestMonth(ctx context.Context, tx *store.Tx) (end time.Time, err error) {
+	var period int
+	if err := tx.QueryRow(ctx, selectNewestMonth, tx.Organisation()).Scan(&period); err != nil {
+		return end, fmt.Errorf("find the newest month: %w", err)
+	}
+	return MonthEnd(uint32(period)), nil
+}
+
+// MonthEnd gives the first moment after a month written as yyyymm.
+func MonthEnd(yyyymm uint32) time.Time {
+	return time.Date(int(yyyymm/100), time.Month(yyyymm%100)+1, 1, 0, 0, 0, 0, time.UTC)
+}
+
 // Certificate gives a kept certificate of the transaction's organisation, signed as it was.
 func (k *Keys) Certificate(ctx context.Context, tx *store.Tx, certificate id.Certificate) (signed []byte, err error) {
 	err = tx.QueryRow(ctx, selectCertificate, tx.Organisation(), certificate).Scan(&signed)

@@ -100,6 +100,10 @@ order by id`
 	destroyOrganisation = `
 update seal_key set state = 'destroyed', wrapped = null, gone_at = ? where organisation_id = ? and state <> 'destroyed'`
 
+	selectNewestMonth = `
+select coalesce(max(period), 0) from seal_key
+where organisation_id = ? and purpose in ('raw', 'message', 'file', 'ledger', 'setting', 'job') and state <> 'destroyed'`
+
 	selectMonths = `
 select distinct purpose, period from seal_key
 where organisation_id = ? and purpose in ('raw', 'message', 'file') and state <> 'destroyed'

@@ -26,6 +26,7 @@ const (
 	StaffChange        Permission = "change:staff"
 	KeysView           Permission = "view:keys"
 	KeysRotate         Permission = "rotate:keys"
+	KeysShred          Permission = "shred:keys"
 	BackupsRun         Permission = "run:backups"
 	HealthView         Permission = "view:health"
 )
@@ -34,5 +35,5 @@ const (
 var Permissions = []Permission{
 	PeopleView, PeopleChange, ConsentsChange, ImportsRun, ImportsView, SegmentsView, SegmentsChange, TemplatesView, TemplatesChange,
 	MessagesSend, MessagesView, MessagesRelease, LedgerView, LedgerExport, LedgerReopen, OrganisationView, OrganisationChange,
-	StaffView, StaffChange, KeysView, KeysRotate, BackupsRun, HealthView,
+	StaffView, StaffChange, KeysView, KeysRotate, KeysShred, BackupsRun, HealthView,
 }

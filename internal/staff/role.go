@@ -28,7 +28,7 @@ var grants = map[Role][]Permission{
 	Administrator: {OrganisationView, OrganisationChange, StaffView, StaffChange, KeysView, KeysRotate, BackupsRun, HealthView, ImportsRun, ImportsView, LedgerReopen},
 	Officer: {
 		PeopleView, ConsentsChange, ImportsView, SegmentsView, TemplatesView, MessagesView, MessagesRelease, LedgerView, LedgerExport, LedgerReopen,
-		OrganisationView, OrganisationChange, StaffView, KeysView, HealthView,
+		OrganisationView, OrganisationChange, StaffView, KeysView, KeysShred, HealthView,
 	},
 	Marketer:  {SegmentsView, SegmentsChange, TemplatesView, TemplatesChange, MessagesSend, ImportsView, OrganisationView},
 	Clinician: {PeopleView, PeopleChange, ConsentsChange, SegmentsView, TemplatesView, MessagesSend, MessagesView, MessagesRelease},
