@@ -29,7 +29,6 @@ import (
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/intake"
-	"github.com/carepost/carepost/internal/intake/csv"
 	"github.com/carepost/carepost/internal/intake/fhir"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/organisation"
@@ -130,8 +129,7 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	p.Agreements = agreement.New(keys, led)
 	p.Staff = staff.New(keys, led)
 	p.Intake = intake.New(intake.Needs{
-		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}, csv.Mapper{}}, Propose: p.Consents.ProposeFacts,
-		Suppress: p.Consents.SuppressAll, Withdraw: p.Consents.WithdrawFacts, WithdrawSuppressions: p.Consents.WithdrawImport,
+		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}}, Propose: p.Consents.ProposeFacts,
 	})
 	p.Audience = audience.New(audience.Options{Store: st, Keys: keys, Ledger: led, People: p.People, Fresh: a.config.Freshness, Zone: zoneOf(p.Organisations)})
 	a.audience = p.Audience
