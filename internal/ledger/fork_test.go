@@ -291,3 +291,34 @@ func TestMarkOfAnotherLedger(t *testing.T) {
 		}
 	}
 }
+
+// TestANotedRestoreIsAForkWithoutAMark: the mark is lost, or as old as the backup; the restore itself was noted.
+func TestANotedRestoreIsAForkWithoutAMark(t *testing.T) {
+	h := newHouse(t)
+	h.run(func(st *store.Store, keys *seal.Keys, led *ledger.Ledger) { fill(t, st, keys, led, 30) })
+	if err := errors.Join(ledger.NoteRestore(h.signer), os.Remove(filepath.Join(filepath.Dir(h.signer), "ledger.mark"))); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a restart changes nothing
+		h.run(func(st *store.Store, keys *seal.Keys, led *ledger.Ledger) {
+			if fork, forked, err := led.CheckFork(t.Context()); err != nil || !forked || len(fork.Trees) != 0 {
+				t.Errorf("%+v, %v, %v", fork, forked, err)
+			}
+			if err := appendOne(t.Context(), st, keys, led, scope, ledger.Entry{Act: ledger.ActView}); !fault.Is(err, fault.Conflict) {
+				t.Errorf("an act before the reopening: %v", err)
+			}
+		})
+	}
+	h.run(func(st *store.Store, keys *seal.Keys, led *ledger.Ledger) {
+		if fork, err := led.Reopen(t.Context(), operator); err != nil || len(fork.Trees) != 0 {
+			t.Error(fork, err)
+		}
+		fill(t, st, keys, led, 5)
+	})
+	h.run(func(st *store.Store, keys *seal.Keys, led *ledger.Ledger) {
+		fill(t, st, keys, led, 5)
+		if report := verify(t, led, export(t, led, org), nil); report.Entries != 41 || report.Epoch != 2 || len(report.Restores) != 1 {
+			t.Errorf("%+v", report)
+		}
+	})
+}
