@@ -151,7 +151,7 @@ type Outcome struct {
 	Person   id.Person
 	Kind     Kind
 	End      End
-	Attempt  int  // attempts so far
+	Attempt  int  // attempts so far, since a person last released it
 	Doubted  bool // this attempt ended in doubt; with End Deferred it is sent again
 	Class    bounce.Class
 	Rule     string // which rule of classification

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/carepost/carepost/internal/bounce"
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/store"
 	"github.com/carepost/carepost/internal/tlspolicy"
@@ -15,14 +18,22 @@ import (
 
 // chunk cuts rows off the batch, as many as may be rendered at once.
 func (w *worker) chunk() []*row {
-	n, bytes := 0, 0
-	for n < len(w.batch) && n < chunkRows && (n == 0 || bytes+w.batch[n].size <= chunkBytes) {
+	n, bytes, most := 0, 0, w.most()
+	for n < len(w.batch) && n < most && (n == 0 || bytes+w.batch[n].size <= chunkBytes) {
 		bytes += w.batch[n].size
 		n++
 	}
 	chunk := w.batch[:n]
 	w.batch = w.batch[n:]
 	return chunk
+}
+
+// most is how many messages may be prepared ahead: what this connection sends within half of the time for which a decision is good.
+func (w *worker) most() int {
+	if w.each <= 0 {
+		return chunkRows
+	}
+	return int(min(max(staleAfter/2/w.each, 1), chunkRows))
 }
 
 // claim leases due rows of the lane.
@@ -72,7 +83,7 @@ func (e *Engine) claim(ctx context.Context, tx *store.Tx, lane int64, k streamKe
 	for got.Next() {
 		r := &row{org: k.org, priority: k.priority, lane: lane, lease: lease}
 		var submitted, due, expires int64
-		err := got.Scan(&r.message, &r.person, &r.purpose, &r.kind, &r.source, &r.size, &submitted, &due, &expires, &r.attempt, &r.doubt, &r.failure, &r.reason, &r.sealed, &r.frozen)
+		err := got.Scan(&r.message, &r.person, &r.purpose, &r.kind, &r.source, &r.size, &submitted, &due, &expires, &r.attempt, &r.doubt, &r.doubtsBefore, &r.failure, &r.reason, &r.sealed, &r.frozen)
 		if err != nil {
 			return nil, fmt.Errorf("claim rows: %w", err)
 		}
@@ -89,7 +100,7 @@ func (e *Engine) claim(ctx context.Context, tx *store.Tx, lane int64, k streamKe
 // prepare finds the ways of rows and has Prepare make messages of them. Rows that do not go are dealt with.
 func (w *worker) prepare(ctx context.Context, rows []*row) []*job {
 	org := rows[0].org
-	ways := map[string]tlspolicy.Resolution{}
+	ways := w.e.resolve(ctx, org, rows)
 	var items []Item
 	by := map[id.Message]*job{}
 	for _, r := range rows {
@@ -97,26 +108,42 @@ func (w *worker) prepare(ctx context.Context, rows []*row) []*job {
 			w.e.finish(record{row: r, next: unopened(r)})
 			continue
 		}
-		way, ok := ways[r.domain]
-		if !ok {
-			rctx, cancel := context.WithTimeout(ctx, routeTimeout)
-			way = w.e.o.Ways.Resolve(rctx, org, r.domain)
-			cancel()
-			ways[r.domain] = way
-		}
+		way := ways[r.domain]
 		if !w.onWay(ctx, r, way) {
 			continue
 		}
 		by[r.message] = &job{row: r, way: way}
 		items = append(items, Item{
 			Message: r.message, Person: r.person, Kind: r.kind, Attempt: r.attempt, Submitted: r.submitted, Expires: r.expires,
-			Way: way, Failure: r.failure, Doubted: r.doubt > 0, Frozen: r.frozen,
+			Way: way, Failure: r.failure, Doubted: r.doubt+r.doubtsBefore > 0, Frozen: r.frozen,
 		})
 	}
 	if len(items) == 0 {
 		return nil
 	}
-	return w.settle(ctx, items, by, w.ask(ctx, org, items))
+	return w.settle(ctx, items, by, w.ask(ctx, org, items, by))
+}
+
+// resolve finds the ways to the domains of rows, all at once and within one time: most are known, and one that hangs costs no other.
+func (e *Engine) resolve(ctx context.Context, org id.Organisation, rows []*row) map[string]tlspolicy.Resolution {
+	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
+	defer cancel()
+	ways := map[string]tlspolicy.Resolution{}
+	for _, r := range rows {
+		ways[r.domain] = tlspolicy.Resolution{}
+	}
+	var asking sync.WaitGroup
+	var mu sync.Mutex
+	for domain := range maps.Keys(maps.Clone(ways)) {
+		asking.Go(func() {
+			way := e.o.Ways.Resolve(ctx, org, domain)
+			mu.Lock()
+			defer mu.Unlock()
+			ways[domain] = way
+		})
+	}
+	asking.Wait()
+	return ways
 }
 
 // onWay tells whether a row can leave by this lane now, and deals with it when not.
@@ -147,19 +174,29 @@ func (w *worker) onWay(ctx context.Context, r *row, way tlspolicy.Resolution) bo
 	return false
 }
 
-// ask calls Prepare; when it fails for many, each is asked for alone, so that one does not stand in the way of the others.
-func (w *worker) ask(ctx context.Context, org id.Organisation, items []Item) []Prepared {
+// ask calls Prepare; when it fails for many, each is asked for alone, so that one does not stand in the way of the others. What Prepare
+// could not do because a part that it needs is away is no fault of the messages: they go back as they were.
+func (w *worker) ask(ctx context.Context, org id.Organisation, items []Item, by map[id.Message]*job) []Prepared {
 	all, err := w.e.o.Prepare(ctx, org, items)
-	if err == nil {
+	switch {
+	case err == nil:
 		return all
-	}
-	if len(items) == 1 {
+	case fault.Is(err, fault.Unavailable) || ctx.Err() != nil:
+		warn(ctx, "messages cannot be prepared now", err)
+		var rows []*row
+		for _, i := range items {
+			rows = append(rows, by[i.Message].row)
+			delete(by, i.Message)
+		}
+		w.e.releaseAll(rows, sqlRelease, w.e.o.Now().Add(w.e.s.away()))
+		return nil
+	case len(items) == 1:
 		warn(ctx, "a message cannot be prepared", fmt.Errorf("message %s: %w", items[0].Message, err))
 		return nil
 	}
 	all = nil
 	for i := range items {
-		all = append(all, w.ask(ctx, org, items[i:i+1])...)
+		all = append(all, w.ask(ctx, org, items[i:i+1], by)...)
 	}
 	return all
 }
@@ -175,11 +212,15 @@ func (w *worker) settle(ctx context.Context, items []Item, by map[id.Message]*jo
 	var jobs []*job
 	for i := range items {
 		j := by[items[i].Message]
+		if j == nil {
+			continue // given back
+		}
 		p := &j.prepared
 		n := next{attempt: j.attempt, doubt: j.doubt, reason: p.Reason}
 		switch p.Verdict {
 		case Go:
 			if d, ok := tlspolicy.Normal(p.To[strings.LastIndexByte(p.To, '@')+1:]); ok && d == j.way.Domain {
+				j.at = now
 				jobs = append(jobs, j)
 				continue
 			}

@@ -56,12 +56,13 @@ type stream struct {
 // Bounds of memory, whatever waits in the table.
 const (
 	defaultConnections = 64
-	claimRows          = 64      // rows of one claim
-	chunkRows          = 16      // rows prepared at once
-	chunkBytes         = 8 << 20 // of them, by the sizes that they were handed in with
-	intentRows         = 8       // messages under one intent: what one connection can leave in doubt
-	maxLaneNumbers     = 100_000 // numbers of lanes in memory
-	maxPlainHosts      = 10_000  // hosts known to fail at TLS
+	claimRows          = 64          // rows of one claim
+	chunkRows          = 16          // rows prepared at once
+	chunkBytes         = 8 << 20     // of them, by the sizes that they were handed in with
+	staleAfter         = time.Minute // a decision that is older is made anew before the message leaves
+	intentRows         = 8           // messages under one intent: what one connection can leave in doubt
+	maxLaneNumbers     = 100_000     // numbers of lanes in memory
+	maxPlainHosts      = 10_000      // hosts known to fail at TLS
 	plainLife          = time.Hour
 	maxSigners         = 10_000 // domains whose keys are kept
 )

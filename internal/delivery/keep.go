@@ -139,7 +139,7 @@ const keepRows = 256
 // takeOver deals with rows of engines that live no more: those without an intent were not sent, those with one may have been.
 func (e *Engine) takeOver(ctx context.Context) error {
 	for {
-		rows, err := e.waiting(ctx, sqlStale, int64(id.Installation), store.Millis(e.o.Now()), keepRows)
+		rows, err := e.waiting(ctx, sqlStale, e.holder, int64(id.Installation), store.Millis(e.o.Now()), keepRows)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

@@ -249,6 +249,9 @@ type names struct {
 	txt   map[string]string
 	addr  map[string]string // server's name -> loopback address
 	dead  atomic.Bool
+
+	asked   atomic.Int64 // while dead
+	refused atomic.Int64 // connections to servers that are not there
 }
 
 var errDead = errors.New("no answer")
@@ -265,6 +268,7 @@ func (n *names) add(domain string, s *sink) {
 
 func (n *names) Lookup(_ context.Context, name string, r tlspolicy.Record) (tlspolicy.Answer, error) {
 	if n.dead.Load() {
+		n.asked.Add(1)
 		return tlspolicy.Answer{}, errDead
 	}
 	n.mu.Lock()
@@ -290,6 +294,7 @@ func (n *names) dial(ctx context.Context, network, addr string) (net.Conn, error
 	to := n.addr[addr]
 	n.mu.Unlock()
 	if to == "" {
+		n.refused.Add(1)
 		return nil, errDead
 	}
 	var d net.Dialer
@@ -323,9 +328,21 @@ var fast = delivery.Schedule{
 	Park: 50 * time.Millisecond, Poll: 50 * time.Millisecond, Idle: 100 * time.Millisecond, Grace: 2 * time.Second, Policy: 3,
 }
 
-var quick = smtpclient.Timeouts{
-	Connect: 5 * time.Second, Greeting: 300 * time.Millisecond, Hello: 300 * time.Millisecond, StartTLS: time.Second, Mail: 300 * time.Millisecond, Rcpt: 300 * time.Millisecond,
-	Data: 300 * time.Millisecond, Body: time.Second, Dot: 300 * time.Millisecond, Quit: 100 * time.Millisecond,
+// calm bounds no phase that a receiver of the tests gets through, however busy the machine is.
+var calm = smtpclient.Timeouts{
+	Connect: patience, Greeting: patience, Hello: patience, StartTLS: patience, Mail: patience, Rcpt: patience, Data: patience, Body: patience, Dot: patience,
+	Quit: 10 * time.Second,
+}
+
+// impatient gives up soon on the phase in which a receiver is told to hang.
+func impatient(verb, answer string) func(o *delivery.Options) {
+	return func(o *delivery.Options) {
+		t := calm
+		if answer == "hang" {
+			*map[string]*time.Duration{"greeting": &t.Greeting, "RCPT": &t.Rcpt, "dot": &t.Dot}[verb] = 700 * time.Millisecond
+		}
+		o.Timeouts = t
+	}
 }
 
 func newKit(t testing.TB, st *store.Store, change func(o *delivery.Options)) *kit {
@@ -346,16 +363,25 @@ func newKitOn(t testing.TB, st *store.Store, keys *seal.Keys, led *ledger.Ledger
 	if k.ca, err = world.NewAuthority("test"); err != nil {
 		t.Fatal(err)
 	}
-	k.ways, err = tlspolicy.New(tlspolicy.Options{Store: st, Keys: k.keys, Ledger: k.led, Resolver: k.names, Dial: k.names.dial, Roots: k.ca.Pool()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	k.ways = k.newWays()
 	k.o = delivery.Options{
 		Store: st, Keys: k.keys, Ledger: k.led, Ways: k.ways, Prepare: k.prepare, Outcome: k.outcome, Hello: "carepost.test", Dial: k.names.dial, Roots: k.ca.Pool(),
-		Timeouts: quick, Schedule: fast,
+		Timeouts: calm, Schedule: fast,
 	}
 	k.renew()
 	return k
+}
+
+// newWays makes ways that remember only what the table does.
+func (k *kit) newWays() *tlspolicy.Ways { k.t.Helper(); return k.newWaysAt(nil) }
+
+func (k *kit) newWaysAt(now func() time.Time) *tlspolicy.Ways {
+	k.t.Helper()
+	ways, err := tlspolicy.New(tlspolicy.Options{Store: k.st, Keys: k.keys, Ledger: k.led, Resolver: k.names, Dial: k.names.dial, Roots: k.ca.Pool(), Now: now})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return ways
 }
 
 func (k *kit) prepare(_ context.Context, _ id.Organisation, items []delivery.Item) ([]delivery.Prepared, error) {
@@ -468,10 +494,12 @@ func (k *kit) status(m id.Message) delivery.Status {
 	return s
 }
 
-func (k *kit) counts() delivery.Counts {
+func (k *kit) counts() delivery.Counts { k.t.Helper(); return k.countsOf(1) }
+
+func (k *kit) countsOf(org id.Organisation) delivery.Counts {
 	k.t.Helper()
 	var c delivery.Counts
-	err := k.st.Read(context.Background(), id.System(1), func(ctx context.Context, tx *store.Tx) (err error) {
+	err := k.st.Read(context.Background(), id.System(org), func(ctx context.Context, tx *store.Tx) (err error) {
 		c, err = k.engine.Counts(ctx, tx)
 		return err
 	})

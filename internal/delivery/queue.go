@@ -48,6 +48,8 @@ type row struct {
 	sealed    []byte // domain
 	domain    string
 	frozen    []byte
+
+	doubtsBefore int // in lives before a person released it
 }
 
 func (k Kind) priority() Priority {

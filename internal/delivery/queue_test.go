@@ -127,35 +127,58 @@ func TestLimitsOfAReceiver(t *testing.T) {
 	}
 }
 
-// TestACodeOvertakesACampaign: on one lane, with every connection busy.
+// TestACodeOvertakesACampaign: on one lane whose receiver takes one message of the campaign at a time, when it is told to. With a connection
+// kept for what is urgent a code waits for none of them; on the only connection it waits for those under way.
 func TestACodeOvertakesACampaign(t *testing.T) {
-	k := newKit(t, caretest.Open(t), nil)
-	k.serve("x.example", &sink{script: func(_ *sink, _ int, verb, _ string) string {
-		if verb == "dot" {
-			time.Sleep(10 * time.Millisecond)
-		}
-		return ""
-	}})
-	k.enqueue(many(3000, "x.example", delivery.Marketing)...)
-	k.run()
-	k.until("the campaign runs", func() bool { return k.engine.Written() > 50 })
-	for range 3 {
-		began := time.Now()
-		code := k.enqueue(delivery.Row{Domain: "x.example", Kind: delivery.Code})[0]
-		k.until("the code arrives", func() bool { return k.last(code).End == delivery.Accepted })
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("the code took %s", took)
-		}
-	}
-	if c := k.counts(); c.Ready+c.Sending < 500 {
-		t.Errorf("the campaign was over: %+v", c)
+	for connections, most := range map[int]int{12: 0, 1: 20} {
+		t.Run(fmt.Sprint(connections, " connections"), func(t *testing.T) {
+			k := newKit(t, caretest.Open(t), func(o *delivery.Options) { o.Connections = connections })
+			take, asked := make(chan bool), make(chan bool, 10_000)
+			done := make(chan struct{})
+			k.serve("x.example", &sink{script: func(_ *sink, _ int, verb, to string) string {
+				if verb == "dot" && to == "p@x.example" {
+					asked <- true
+					select {
+					case <-take:
+					case <-done:
+					}
+				}
+				return ""
+			}})
+			t.Cleanup(func() { close(done) })
+			k.names.hosts["codes.example"] = []string{"mx.x.example"} // the same receiver
+			k.enqueue(many(500, "x.example", delivery.Marketing)...)
+			k.run()
+			<-asked // the campaign is under way
+			code := k.enqueue(delivery.Row{Domain: "codes.example", Kind: delivery.Code})[0]
+			arrived := func() bool { return k.last(code).End == delivery.Accepted }
+			k.until("the code has its lane", func() bool { return k.status(code).State != "routing" })
+			taken := 0
+			k.until("the code arrives", func() bool {
+				if most > 0 && taken < most {
+					select {
+					case take <- true:
+						taken++
+					default:
+					}
+				}
+				return arrived()
+			})
+			t.Logf("after %d of 500", taken)
+		})
 	}
 }
 
 // TestOrganisationsTakeTurns: a large one does not stand before a small one.
 func TestOrganisationsTakeTurns(t *testing.T) {
 	k := newKit(t, caretest.Open(t), func(o *delivery.Options) { o.Connections = 1 })
-	k.serve("x.example", &sink{})
+	routed := make(chan struct{})
+	k.serve("x.example", &sink{script: func(_ *sink, _ int, verb, _ string) string {
+		if verb == "greeting" {
+			<-routed
+		}
+		return ""
+	}})
 	k.enqueue(many(1500, "x.example", delivery.Care)...)
 	var small []id.Message
 	err := k.st.Write(t.Context(), id.System(2), func(ctx context.Context, tx *store.Tx) error {
@@ -171,6 +194,8 @@ func TestOrganisationsTakeTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.run()
+	k.until("all have their lane", func() bool { return k.counts().Routing == 0 && k.countsOf(2).Routing == 0 })
+	close(routed)
 	k.until("the small one's arrive", func() bool { return k.last(small[9]).End == delivery.Accepted })
 	if c := k.counts(); c.Ended[delivery.Accepted] > 1000 {
 		t.Errorf("the large one had %d before", c.Ended[delivery.Accepted])
@@ -179,7 +204,7 @@ func TestOrganisationsTakeTurns(t *testing.T) {
 
 // TestOneSlowReceiverAmongMany: a receiver that hangs and three hundred domains with one message each, on few connections.
 func TestOneSlowReceiverAmongMany(t *testing.T) {
-	k := newKit(t, caretest.Open(t), func(o *delivery.Options) { o.Connections = 12 })
+	k := newKit(t, caretest.Open(t), func(o *delivery.Options) { o.Connections = 12; impatient("greeting", "hang")(o) })
 	hang := k.serve("hang.example", &sink{script: func(_ *sink, _ int, verb, _ string) string {
 		if verb == "greeting" {
 			return "hang"
@@ -261,9 +286,15 @@ func TestTakeOver(t *testing.T) {
 // TestTwoEngines work one table: every message goes once.
 func TestTwoEngines(t *testing.T) {
 	caretest.Databases(t, func(t *testing.T, st *store.Store) {
-		k := newKit(t, st, nil)
-		s := k.serve("x.example", &sink{})
-		k.enqueue(many(400, "x.example", delivery.Marketing)...)
+		k := newKit(t, st, func(o *delivery.Options) { o.Connections = 2 })
+		goOn := make(chan struct{})
+		s := k.serve("x.example", &sink{script: func(_ *sink, _ int, verb, _ string) string {
+			if verb == "dot" {
+				<-goOn
+			}
+			return ""
+		}})
+		k.enqueue(many(600, "x.example", delivery.Marketing)...)
 		other, err := delivery.New(k.o)
 		if err != nil {
 			t.Fatal(err)
@@ -271,18 +302,24 @@ func TestTwoEngines(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		k.run()
-		k.until("the first one runs", func() bool { return k.engine.Written() > 0 })
+		k.until("the first one has claimed", func() bool { return k.counts().Sending > 0 })
+		first := k.counts().Sending
 		if st.Engine() == store.PostgreSQL { // on SQLite one process owns the table, and a start takes over all leases
 			go func() { done <- other.Run(ctx) }()
+			k.until("the other one has claimed", func() bool { return k.counts().Sending > max(first, 2*64) })
 		} else {
 			done <- nil
 		}
+		close(goOn)
 		k.ended()
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if c := k.counts(); c.Ended[delivery.Accepted] != 400 || c.Doubts != 0 || s.duplicates() != 0 {
+		if st.Engine() == store.PostgreSQL && (k.engine.Written() == 0 || other.Written() == 0) {
+			t.Errorf("one worked alone: %d and %d", k.engine.Written(), other.Written())
+		}
+		if c := k.counts(); c.Ended[delivery.Accepted] != 600 || c.Doubts != 0 || s.duplicates() != 0 {
 			t.Errorf("%+v, %d duplicates", c, s.duplicates())
 		}
 	})
@@ -502,11 +539,15 @@ func TestMemoryIsFlat(t *testing.T) {
 		}
 		stop := k.run()
 		k.until("it runs", func() bool { return k.engine.Written() > 400 })
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
+		least := uint64(1 << 60)
+		for range 5 { // what is in hand at the moment comes and goes
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			least = min(least, m.HeapAlloc)
+		}
 		stop()
-		return m.HeapAlloc
+		return least
 	}
 	small, large := heap(1000), heap(15_000)
 	t.Logf("%d MB with 1,000 queued, %d MB with 15,000", small>>20, large>>20)

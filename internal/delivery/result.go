@@ -2,9 +2,12 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/carepost/carepost/internal/bounce"
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/smtpclient"
 	"github.com/carepost/carepost/internal/store"
@@ -17,8 +20,13 @@ func (w *worker) done(m *smtpclient.Message, res smtpclient.Result) {
 	delete(w.sent, m)
 	now := w.e.o.Now()
 	state := w.conn.State()
+	if res.Class != smtpclient.NotTried {
+		w.took(now)
+	}
 	switch {
 	case j.lost:
+		return
+	case res.Class == smtpclient.NotTried && w.unintended(j, res.Err, now):
 		return
 	case farewell(res, w.conn.Sent()):
 		n := w.conn.Sent()
@@ -39,6 +47,35 @@ func (w *worker) done(m *smtpclient.Message, res smtpclient.Result) {
 	}
 	w.d.shape(w.lane, func(s *shape, now time.Time) { adapt(s, n, now) })
 	w.e.finish(r)
+}
+
+// took smooths what a message takes on this connection.
+func (w *worker) took(now time.Time) {
+	d := max(now.Sub(w.last), time.Nanosecond)
+	if w.last = now; w.each == 0 {
+		w.each = d
+	}
+	w.each += (d - w.each) / 4
+}
+
+// unintended deals with a message whose dot was not sent for something of ours; false: it was not that.
+func (w *worker) unintended(j *job, err error, now time.Time) bool {
+	failed, ok := errors.AsType[*intentError](err)
+	switch {
+	case errors.Is(err, errStale) && j.stale(now):
+		w.e.release(j.row, sqlRelease, j.due)
+	case !ok && !errors.Is(err, errStale), ok && failed.message != j.message: // or it was another's
+		return false
+	case !ok:
+		w.ready = append([]*job{j}, w.ready...)
+	case fault.Is(err, fault.Unavailable) || w.hard.Err() != nil:
+		w.e.release(j.row, sqlRelease, now.Add(w.e.s.away()))
+	default: // its own record is what fails
+		n := w.e.s.again(j.row, now, 0, ReasonPrepare)
+		n.verdict = bounce.Verdict{Class: bounce.Other, Rule: ReasonPrepare}
+		w.e.finish(record{row: j.row, next: n})
+	}
+	return true
 }
 
 // adapt changes a lane's pace by what followed from an answer.
@@ -67,7 +104,7 @@ func given(way tlspolicy.Resolution, s smtpclient.State) tlspolicy.Proof {
 // again puts back a job whose connection ended before its turn. Its attempt is not counted; but a connection that ends so twice is no better
 // than none.
 func (w *worker) again(j *job) {
-	if j.tries++; j.tries <= 2 {
+	if j.tries++; j.tries <= 2 || w.away {
 		w.ready = append([]*job{j}, w.ready...)
 		return
 	}

@@ -79,6 +79,9 @@ func (s Schedule) retry(k Kind, m id.Message, n int) time.Duration {
 	return jitter(step(list, n), m[:], n)
 }
 
+// away is how long rows wait when a part of the program that they need does not answer.
+func (s Schedule) away() time.Duration { return min(s.Retry[0], 5*time.Second) }
+
 // step gives the n-th element, counted from 1; the last one repeats.
 func step(list []time.Duration, n int) time.Duration {
 	return list[min(max(n, 1), len(list))-1]

@@ -4,8 +4,8 @@ package delivery
 const (
 	sqlEnqueue = `
 INSERT INTO delivery (organisation_id, message_id, person_id, purpose, kind, priority, source, size, state, ending, reason, lane,
-	submitted_at, due_at, expires_at, done_at, attempt, doubt, lease, holder, intent_at, failure, class, code, enhanced, proof, tls, domain)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, '', '', 0, '', '', '', ?)`
+	submitted_at, due_at, expires_at, done_at, attempt, doubt, attempts_before, doubts_before, lease, holder, intent_at, failure, class, code, enhanced, proof, tls, domain)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, '', '', 0, '', '', '', ?)`
 
 	// Rows that have no lane yet, those due first.
 	sqlRouting = `
@@ -50,10 +50,12 @@ WITH picked AS MATERIALIZED (
 	ORDER BY due_at LIMIT ? {{skip_locked}})
 UPDATE delivery SET state = 2, lease = ?, holder = ?, intent_at = 0
 WHERE organisation_id = ? AND state = 1 AND message_id IN (SELECT message_id FROM picked)
-RETURNING message_id, person_id, purpose, kind, source, size, submitted_at, due_at, expires_at, attempt, doubt, failure, reason, domain, frozen`
+RETURNING message_id, person_id, purpose, kind, source, size, submitted_at, due_at, expires_at, attempt, doubt, doubts_before, failure, reason, domain, frozen`
 
 	sqlIntent = `
 UPDATE delivery SET intent_at = ?, frozen = coalesce(?, frozen) WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
+
+	sqlIntended = `SELECT intent_at FROM delivery WHERE organisation_id = ? AND message_id = ? AND state = 2 AND lease = ?`
 
 	sqlDone = `
 UPDATE delivery SET state = 3, ending = ?, reason = ?, done_at = ?, attempt = ?, doubt = ?, lease = 0, holder = 0, intent_at = 0,
@@ -74,10 +76,10 @@ WHERE organisation_id = ? AND state = 2 AND lease = ? AND message_id IN {{blobs}
 UPDATE delivery SET state = 0, due_at = ?, lease = 0, holder = 0, intent_at = 0
 WHERE organisation_id = ? AND state = 2 AND lease = ? AND message_id IN {{blobs}}`
 
-	// Rows of engines that live no more.
+	// Rows of engines that live no more. Our own are ours, however late we are with saying so.
 	sqlStale = `
 SELECT organisation_id, message_id, person_id, purpose, kind, priority, lane, expires_at, attempt, doubt, lease, intent_at, failure, reason FROM delivery
-WHERE state = 2 AND holder NOT IN (SELECT holder FROM delivery_holder WHERE organisation_id = ? AND until_at >= ?) LIMIT ?`
+WHERE state = 2 AND holder <> ? AND holder NOT IN (SELECT holder FROM delivery_holder WHERE organisation_id = ? AND until_at >= ?) LIMIT ?`
 
 	// Rows that this engine holds: by lease, and those of one lease.
 	sqlOwnLeases = `SELECT DISTINCT lease FROM delivery WHERE state = 2 AND holder = ?`
@@ -107,14 +109,15 @@ UPDATE delivery SET state = 2, lease = ?, holder = ?, intent_at = 0 WHERE organi
 UPDATE delivery SET state = 3, ending = ?, reason = ?, done_at = ?, failure = '' WHERE organisation_id = ? AND message_id = ? AND state < 2`
 
 	sqlReopen = `
-UPDATE delivery SET domain = ?, state = 0, ending = 0, reason = '', due_at = ?, expires_at = ?, done_at = 0, failure = '', class = '', code = 0, enhanced = ''
+UPDATE delivery SET domain = ?, state = 0, ending = 0, reason = '', due_at = ?, expires_at = ?, done_at = 0, failure = '',
+	attempts_before = attempts_before + attempt, doubts_before = doubts_before + doubt, attempt = 0, doubt = 0, class = '', code = 0, enhanced = ''
 WHERE organisation_id = ? AND message_id = ? AND state = 3 AND ending = ?`
 
 	sqlStatus = `
-SELECT state, ending, reason, kind, submitted_at, due_at, expires_at, done_at, attempt, doubt, intent_at, failure, class, code, enhanced, proof, tls, reply
+SELECT state, ending, reason, kind, submitted_at, due_at, expires_at, done_at, attempt + attempts_before, doubt + doubts_before, intent_at, failure, class, code, enhanced, proof, tls, reply
 FROM delivery WHERE organisation_id = ? AND message_id = ?`
 
-	sqlCounts = `SELECT state, ending, count(*), sum(doubt) FROM delivery WHERE organisation_id = ? GROUP BY state, ending`
+	sqlCounts = `SELECT state, ending, count(*), sum(doubt + doubts_before) FROM delivery WHERE organisation_id = ? GROUP BY state, ending`
 
 	// After a restore from a backup every row that was open then may have been sent since: all are in doubt.
 	sqlDoubtAll = `UPDATE delivery SET state = 2, lease = 0, holder = 0, intent_at = 1 WHERE organisation_id = ? AND state < 3 AND submitted_at <= ?`

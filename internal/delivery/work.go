@@ -2,11 +2,13 @@ package delivery
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/smtpclient"
 	"github.com/carepost/carepost/internal/store"
@@ -25,6 +27,10 @@ type worker struct {
 	batch []*row // claimed, not prepared
 	ready []*job // prepared, in the order to send
 	sent  map[*smtpclient.Message]*job
+
+	each time.Duration // that a message takes on this connection, smoothed
+	last time.Time     // when the last one was done with
+	away bool          // an intent could not be committed: all goes back
 }
 
 // job is a row that is prepared.
@@ -32,18 +38,40 @@ type job struct {
 	*row
 	way      tlspolicy.Resolution
 	prepared Prepared
+	at       time.Time           // when it was prepared
 	mail     *smtpclient.Message // signed; nil before
 	intended bool                // its intent is committed
 	lost     bool                // its lease is another's
 	tries    int                 // connections that ended before it was its turn
 }
 
-var errLost = errors.New("delivery: the lease was lost")
+// Why a dot is not sent.
+var (
+	errLost  = errors.New("delivery: the lease was lost")
+	errStale = errors.New("delivery: the decision is too old")
+)
+
+// intentError is an intent that could not be committed: nothing that the receiver did.
+type intentError struct {
+	message id.Message
+	err     error
+}
+
+func (e *intentError) Error() string {
+	return "delivery: an intent cannot be committed: " + e.err.Error()
+}
+func (e *intentError) Unwrap() error { return e.err }
+
+// stale tells whether a job's decision is too old to leave by, or its time over: consent and restriction are asked when a message leaves.
+func (j *job) stale(now time.Time) bool {
+	return now.Sub(j.at) > staleAfter || !j.expires.IsZero() && !now.Before(j.expires)
+}
 
 func (w *worker) run(ctx context.Context) {
 	w.sent = map[*smtpclient.Message]*job{}
 	for ctx.Err() == nil {
 		w.ready = slices.DeleteFunc(w.ready, func(j *job) bool { return j.lost })
+		w.renew()
 		if !w.fill(ctx) {
 			if !w.idle(ctx) {
 				break
@@ -53,18 +81,37 @@ func (w *worker) run(ctx context.Context) {
 		if !w.connect(ctx, w.ready[0]) {
 			continue
 		}
+		w.last = w.e.o.Now()
 		w.conn.Run(w.hard, smtpclient.Hooks{
 			Next: func() *smtpclient.Message { return w.next(ctx) }, BeforeDot: w.intend, Meanwhile: func() { w.ahead(ctx) }, Done: w.done,
 		})
 		if !w.conn.Usable() || w.full() {
 			w.hangUp()
 		}
-		if w.parked() {
+		if w.parked() || w.away {
 			break
 		}
 	}
 	w.giveBack()
 	w.hangUp()
+}
+
+// renew gives back jobs whose decision is too old, to be claimed and decided anew.
+func (w *worker) renew() {
+	now := w.e.o.Now()
+	due := now
+	var rows []*row
+	w.ready = slices.DeleteFunc(w.ready, func(j *job) bool {
+		old := j.stale(now)
+		if old && !j.lost {
+			rows = append(rows, j.row)
+			if j.due.Before(due) {
+				due = j.due // they have waited for their turn
+			}
+		}
+		return old
+	})
+	w.e.releaseAll(rows, sqlRelease, due)
 }
 
 func (w *worker) parked() bool {
@@ -126,10 +173,12 @@ func (w *worker) fill(ctx context.Context) bool {
 
 // next gives the connection its next message: the first job that may leave over it.
 func (w *worker) next(ctx context.Context) *smtpclient.Message {
-	if ctx.Err() != nil || w.full() || w.lane.urgent.Load() || w.parked() {
+	if ctx.Err() != nil || w.full() || w.lane.urgent.Load() || w.parked() || w.away {
 		return nil
 	}
-	if len(w.ready) == 0 && !w.fill(ctx) {
+	w.renew()
+	// With a message in hand, whose dot waits, only what is ready goes along; ahead makes more ready while the dot is on its way.
+	if len(w.ready) == 0 && (len(w.sent) > 0 || !w.fill(ctx)) {
 		return nil
 	}
 	for i := 0; i < len(w.ready); i++ {
@@ -150,7 +199,7 @@ func (w *worker) next(ctx context.Context) *smtpclient.Message {
 
 // ahead makes the next job ready while the receiver thinks about the last one: at the pace of a distant receiver that is most of the time.
 func (w *worker) ahead(ctx context.Context) {
-	if ctx.Err() != nil || w.lane.urgent.Load() || w.full() || w.parked() || len(w.ready) == 0 && !w.fill(ctx) {
+	if ctx.Err() != nil || w.lane.urgent.Load() || w.full() || w.parked() || w.away || len(w.ready) == 0 && !w.fill(ctx) {
 		return
 	}
 	for i, j := range w.ready {
@@ -200,6 +249,9 @@ func (w *worker) intend(ctx context.Context, m *smtpclient.Message) error {
 	if j == nil || j.lost {
 		return errLost
 	}
+	if j.stale(w.e.o.Now()) {
+		return errStale
+	}
 	if j.intended {
 		return nil
 	}
@@ -217,9 +269,17 @@ func (w *worker) intend(ctx context.Context, m *smtpclient.Message) error {
 			group = append(group, o)
 		}
 	}
-	if err := w.e.intend(ctx, j.org, group); err != nil {
+	err := w.e.intend(ctx, j.org, group, false)
+	if err != nil {
+		// What is not sent now goes back: perhaps only the commit's answer was lost, and the next decision sees what was recorded.
+		w.away = true
+		if len(group) > 1 && !fault.Is(err, fault.Unavailable) && ctx.Err() == nil { // another's record may stand in the way
+			err = w.e.intend(ctx, j.org, group[:1], true)
+		}
+	}
+	if err != nil {
 		warn(ctx, "an intent cannot be committed", err)
-		return err
+		return &intentError{j.message, err}
 	}
 	if j.lost {
 		return errLost
@@ -227,10 +287,11 @@ func (w *worker) intend(ctx context.Context, m *smtpclient.Message) error {
 	return nil
 }
 
-func (e *Engine) intend(ctx context.Context, org id.Organisation, group []*job) error {
+// intend commits intents and what the decisions record. Again: an earlier try failed, and may have been committed all the same.
+func (e *Engine) intend(ctx context.Context, org id.Organisation, group []*job, again bool) error {
 	return e.o.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
 		lost := make([]bool, len(group))
-		ours, err := e.intendAll(ctx, tx, group, lost)
+		ours, err := e.intendAll(ctx, tx, group, lost, again)
 		if err == nil && e.o.Record != nil && len(ours) > 0 {
 			err = e.o.Record(ctx, tx, ours)
 		}
@@ -249,9 +310,18 @@ func (e *Engine) intend(ctx context.Context, org id.Organisation, group []*job) 
 }
 
 // intendAll writes the intents, and gives the messages whose leases are still ours and whose decisions are to be recorded with them.
-func (e *Engine) intendAll(ctx context.Context, tx *store.Tx, group []*job, lost []bool) (ours []Prepared, err error) {
+func (e *Engine) intendAll(ctx context.Context, tx *store.Tx, group []*job, lost []bool, again bool) (ours []Prepared, err error) {
 	rows := make([][]any, len(group))
+	recorded := make([]bool, len(group))
 	for i, j := range group {
+		if again {
+			var at int64
+			err := tx.QueryRow(ctx, sqlIntended, tx.Organisation(), j.message, j.lease).Scan(&at)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return nil, err
+			}
+			recorded[i] = at != 0
+		}
 		rows[i] = []any{store.Millis(tx.Now), j.prepared.Frozen, tx.Organisation(), j.message, j.lease}
 	}
 	n, err := tx.ExecEach(ctx, sqlIntent, rows)
@@ -266,7 +336,7 @@ func (e *Engine) intendAll(ctx context.Context, tx *store.Tx, group []*job, lost
 			}
 			lost[i] = one == 0
 		}
-		if !lost[i] && j.prepared.Decision != nil {
+		if !lost[i] && !recorded[i] && j.prepared.Decision != nil {
 			ours = append(ours, j.prepared)
 		}
 	}

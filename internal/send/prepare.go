@@ -264,10 +264,19 @@ func (d *draft) answer(facts gate.Facts) {
 	d.decision = d.ask(facts)
 }
 
+// noticed tells that the person may have the notice of this message, or will have: the message itself does not go after it, whatever the
+// receiver proves by now. Only a person's release ends that, and not even that when the notice may have arrived.
+func (d *draft) noticed() bool {
+	return d.kept != nil && d.kept.Means == gate.MeansPickup && (d.before == gate.MeansPickup || d.item.Doubted)
+}
+
 // ask asks the gate. A connection that did not prove what was relied on is failed TLS, also when nothing was frozen yet, and when the
 // program was started anew since and no longer remembers that the domain failed.
 func (d *draft) ask(facts gate.Facts) gate.Decision {
 	switch {
+	case d.noticed():
+		facts.Previous = &gate.Decision{Means: gate.MeansPickup}
+		return gate.Decide(facts)
 	case d.item.Failure == tlspolicy.FailureNone:
 		return gate.Decide(facts)
 	case d.kept != nil:

@@ -3,6 +3,7 @@
 --   state    0 routing, 1 ready, 2 sending, 3 done; ending says how it was done
 --   lane     keyed hash of source and receiver: whoever reads the table learns that rows go to one receiver, not to which
 --   failure  what the last connection lacked: the row waits to be decided anew (redecide)
+--   attempt  and doubt: since a person last released it; attempts_before and doubts_before: until then
 --   lease    a random number per claim; an outcome counts only under its own. holder: the engine that has it, see delivery_holder
 CREATE TABLE delivery (
     organisation_id {{int}} NOT NULL,
@@ -23,6 +24,8 @@ CREATE TABLE delivery (
     done_at {{int}} NOT NULL,
     attempt {{int}} NOT NULL,
     doubt {{int}} NOT NULL,
+    attempts_before {{int}} NOT NULL,
+    doubts_before {{int}} NOT NULL,
     lease {{int}} NOT NULL,
     holder {{int}} NOT NULL,
     intent_at {{int}} NOT NULL,
