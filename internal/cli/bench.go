@@ -12,6 +12,7 @@ type benchCommand struct {
 	Ledger   benchLedgerCommand   `cmd:"" help:"Entries a second, verified entries a second, bytes of a proof."`
 	Send     benchSendCommand     `cmd:"" help:"Messages a second, from submission to acceptance, and what each costs."`
 	Audience benchAudienceCommand `cmd:"" help:"Eight rules over many people, and the making of the index."`
+	Replies  benchRepliesCommand  `cmd:"" help:"How many labelled replies of receivers the rules judge rightly."`
 }
 
 type benchStoreCommand struct {
@@ -39,5 +40,23 @@ func (c *benchLedgerCommand) Run(e *env, all *benchCommand) error {
 		return err
 	}
 	e.say("%s: %.0f entries a second under a checkpoint, %.0f verified a second, %d bytes prove one of %d", r.Engine, r.PerS, r.VerifyPerS, r.ProofBytes, r.Entries)
+	return e.result(r)
+}
+
+type benchRepliesCommand struct {
+	Corpus string `required:"" help:"Tab-separated: code, enhanced, text, class; stage and provider if there are any." placeholder:"FILE.tsv"`
+}
+
+// Run measures the reply rules.
+func (c *benchRepliesCommand) Run(e *env) error {
+	r, err := bench.Replies(c.Corpus)
+	if err != nil {
+		return err
+	}
+	for _, w := range r.Wrong {
+		e.say("%s", w)
+	}
+	hard := r.ByClass["hard_bounce"]
+	e.say("%d lines, %.1f %% right; of those called hard_bounce %.1f %% are, of those that are %.1f %% were found; rules of %s", r.Lines, 100*r.Right, 100*hard.Precision, 100*hard.Recall, r.Version)
 	return e.result(r)
 }
