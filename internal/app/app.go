@@ -49,6 +49,7 @@ type Options struct {
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	Roots    *x509.CertPool
 	Schedule delivery.Schedule
+	Life     time.Duration // of a node without a sign of life
 }
 
 // The files of the key folder.
@@ -78,7 +79,7 @@ func Open(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(ctx, store.Options{Dir: o.Config.Data, DSN: o.Config.DSN})
+	st, err := store.Open(ctx, store.Options{Dir: o.Config.Data, DSN: o.Config.DSN, Life: o.Life})
 	if err != nil {
 		return nil, err
 	}
@@ -229,6 +230,11 @@ func (a *App) signing(st *store.Store, all *organisation.Organisations) delivery
 		})
 		return out, err
 	}
+}
+
+// Fingerprint gives a hash of all that this node's audience index says, which is the same on every node.
+func (a *App) Fingerprint(ctx context.Context, org id.Organisation) (string, error) {
+	return a.audience.Fingerprint(ctx, org)
 }
 
 // API gives the face.

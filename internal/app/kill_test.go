@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -86,7 +87,8 @@ type storm struct {
 	place  *apptest.Place
 	people []world.Person
 	ids    []string
-	signed []string // have signed an authorization for the offer
+	signed []string      // have signed an authorization for the offer
+	pause  time.Duration // between two sends of one who hands in; 0: 10 ms
 
 	mu           sync.Mutex
 	acknowledged map[string]int // by send
@@ -191,7 +193,7 @@ func (s *storm) handIn(ctx context.Context, api *apptest.API) {
 		s.mu.Lock()
 		s.acknowledged[sent.ID] = sent.Messages
 		s.mu.Unlock()
-		time.Sleep(10 * time.Millisecond) // a storm, not a flood: a slow machine must be able to work it off
+		time.Sleep(cmp.Or(s.pause, 10*time.Millisecond)) // a storm, not a flood: a slow machine must be able to work it off
 	}
 }
 

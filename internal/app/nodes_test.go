@@ -1,12 +1,41 @@
 package app_test
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/carepost/carepost/internal/app"
+	"github.com/carepost/carepost/internal/app/apptest"
+	"github.com/carepost/carepost/internal/caretest"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/store"
 )
+
+// A node with keys of its own would seal what no other can open: it is refused before it does anything.
+func TestANodeWithAnotherRingIsRefused(t *testing.T) {
+	dsn := caretest.DSN(t)
+	first := apptest.New(t, dsn, nil)
+	first.Start(t)
+	other := first.Beside(t, dsn)
+	a, err := app.Open(t.Context(), app.Options{Config: other.Config})
+	if err != nil {
+		t.Fatalf("a node with the same keys: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other.Config.Keys = filepath.Join(other.Config.Data, "..", "other")
+	if err := app.Init(other.Config, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = app.Open(t.Context(), app.Options{Config: other.Config}); err == nil {
+		t.Error("it was opened", a.Close())
+	} else if !strings.Contains(err.Error(), "ring belongs to another database") {
+		t.Errorf("it was refused by %v", err)
+	}
+}
 
 // Lanes are spread evenly, alike on every node, and only the lanes of a node that goes get another one.
 func TestWhoOwnsALane(t *testing.T) {

@@ -153,6 +153,22 @@ func (c *cluster) folder(owner int) error {
 
 // start makes a new cluster, also where a crashed one has left its data.
 func (c *cluster) start() error {
+	if err := c.make(); err != nil {
+		return err
+	}
+	if err := c.up(); err != nil {
+		return err
+	}
+	watcher := c.as("sh", "-c", watch, "sh", c.dir, c.bin, strconv.Itoa(idleRounds))
+	watcher.SysProcAttr.Setsid = true // outlives this process
+	if err := watcher.Start(); err != nil {
+		return err
+	}
+	return watcher.Process.Release()
+}
+
+// make makes the data of a new cluster and its socket's folder.
+func (c *cluster) make() error {
 	data, socket := filepath.Join(c.dir, "d"), filepath.Join(c.dir, "s")
 	if _, err := os.Stat(filepath.Join(data, "postmaster.pid")); err == nil {
 		_ = c.command("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop").Run() // it may be gone already
@@ -163,9 +179,12 @@ func (c *cluster) start() error {
 	if err := c.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
 		return err
 	}
-	if err := c.as("mkdir", "-m", "0700", socket).Run(); err != nil {
-		return err
-	}
+	return c.as("mkdir", "-m", "0700", socket).Run()
+}
+
+// up starts the server over the data.
+func (c *cluster) up() error {
+	data, socket := filepath.Join(c.dir, "d"), filepath.Join(c.dir, "s")
 	// Tests kill clients, never the machine: without fsync they are much faster and test the same.
 	settings := "listen_addresses='' unix_socket_directories='" + socket + "' max_connections=300 shared_buffers=64MB fsync=off " +
 		"full_page_writes=off wal_level=minimal max_wal_senders=0 autovacuum=off timezone=UTC log_min_messages=warning"
@@ -173,15 +192,7 @@ func (c *cluster) start() error {
 	for _, s := range strings.Fields(settings) {
 		opts = append(opts, "-c "+s)
 	}
-	if err := c.run("pg_ctl", "-D", data, "-w", "-t", "60", "-l", filepath.Join(data, "log"), "-o", strings.Join(opts, " "), "start"); err != nil {
-		return err
-	}
-	watcher := c.as("sh", "-c", watch, "sh", c.dir, c.bin, strconv.Itoa(idleRounds))
-	watcher.SysProcAttr.Setsid = true // outlives this process
-	if err := watcher.Start(); err != nil {
-		return err
-	}
-	return watcher.Process.Release()
+	return c.run("pg_ctl", "-D", data, "-w", "-t", "60", "-l", filepath.Join(data, "log"), "-o", strings.Join(opts, " "), "start")
 }
 
 // makeTemplate migrates a database once for all tests of this schema.

@@ -17,11 +17,10 @@ import (
 // A node is one process on the database. Nodes are equal: what one of them must do alone is settled by Lead, what is theirs to share
 // by asking who is Live.
 const (
-	beatEvery  = 5 * time.Second
-	nodeLife   = 15 * time.Second // without a beat for so long a node is not live
-	beatWithin = 4 * time.Second  // a beat that takes longer has failed
-	leaveIn    = 3 * time.Second
-	nodeKept   = time.Hour // the row of a node that fell silent
+	nodeLife = 15 * time.Second // without a beat for so long a node is not live
+	beats    = 3                // in that time
+	leaveIn  = 3 * time.Second
+	nodeKept = time.Hour // the row of a node that fell silent
 )
 
 // The statements run on PostgreSQL only, by its clock.
@@ -118,7 +117,7 @@ func (n *Node) Live() bool {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return time.Since(n.beat) < nodeLife
+	return time.Since(n.beat) < n.store.life
 }
 
 // Peers gives the live nodes as of the last beat, this one among them, ordered by id; none when this node is not live. It asks
@@ -190,7 +189,7 @@ func (s *Store) Slowest(ctx context.Context, org id.Organisation, what string) (
 		return at, all, nil
 	}
 	var live, noted int64
-	if err := s.pool.QueryRow(ctx, sqlSlowest, int64(org), what, nodeLife.Milliseconds()).Scan(&live, &noted, &at); err != nil {
+	if err := s.pool.QueryRow(ctx, sqlSlowest, int64(org), what, s.life.Milliseconds()).Scan(&live, &noted, &at); err != nil {
 		return 0, false, fmt.Errorf("ask how far the nodes have come: %w", s.fault(err))
 	}
 	return at, live > 0 && live == noted, nil
@@ -211,7 +210,7 @@ func (s *Store) Live(ctx context.Context) ([]NodeInfo, error) {
 }
 
 func (s *Store) liveBy(ctx context.Context, pool *pgxpool.Pool) ([]NodeInfo, error) {
-	rows, err := pool.Query(ctx, sqlLive, nodeLife.Milliseconds())
+	rows, err := pool.Query(ctx, sqlLive, s.life.Milliseconds())
 	if err != nil {
 		return nil, fmt.Errorf("ask which nodes are live: %w", s.fault(err))
 	}
@@ -240,7 +239,7 @@ func (s *Store) liveBy(ctx context.Context, pool *pgxpool.Pool) ([]NodeInfo, err
 // statement that waits for an answer which will not come must not wait for ever, and what it held is another's by now.
 func (n *Node) run(ctx context.Context) {
 	defer close(n.ended)
-	tick := time.NewTicker(beatEvery)
+	tick := time.NewTicker(n.store.life / beats)
 	defer tick.Stop()
 	for {
 		select {
@@ -266,7 +265,7 @@ func (n *Node) run(ctx context.Context) {
 
 // refresh beats once, looks who else lives, and ends the sessions of those that do not.
 func (n *Node) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, beatWithin)
+	ctx, cancel := context.WithTimeout(ctx, n.store.life/beats)
 	defer cancel()
 	s := n.store
 	began := time.Now()
@@ -289,14 +288,14 @@ func (n *Node) refresh(ctx context.Context) error {
 	n.beat, n.live = began, live
 	n.mu.Unlock()
 	var ended int64
-	err = s.beats.QueryRow(ctx, sqlEndDead, s.self[:], nodeLife.Milliseconds()).Scan(&ended)
+	err = s.beats.QueryRow(ctx, sqlEndDead, s.self[:], s.life.Milliseconds()).Scan(&ended)
 	if err == nil && ended > 0 {
 		slog.WarnContext(ctx, "sessions of a node that fell silent were ended", "sessions", ended)
 	}
 	if err != nil {
 		return fmt.Errorf("end the sessions of silent nodes: %w", s.fault(err))
 	}
-	for statement, age := range map[string]time.Duration{sqlForgetPositions: nodeLife, sqlForgetNodes: nodeKept} {
+	for statement, age := range map[string]time.Duration{sqlForgetPositions: s.life, sqlForgetNodes: nodeKept} {
 		if _, err := s.beats.Exec(ctx, statement, age.Milliseconds()); err != nil {
 			return fmt.Errorf("forget silent nodes: %w", s.fault(err))
 		}

@@ -34,6 +34,7 @@ type Options struct {
 	Now      func() time.Time // the clock of Tx.Now; nil: time.Now
 	MaxBatch int              // SQLite: closures in one group commit; 0: 512
 	MaxHold  time.Duration    // SQLite: a group that has run so long takes no more closures, so that the first is answered soon; 0: 25 ms
+	Life     time.Duration    // PostgreSQL: how long a node counts as live without a sign of life; 0: 15 s
 }
 
 const (
@@ -55,6 +56,7 @@ type Store struct {
 	lines  lines         // PostgreSQL only: all open connections
 	clock  serverClock   // PostgreSQL only
 	self   id.UUID       // this process among the nodes
+	life   time.Duration // of a node without a beat
 	lock   *os.File
 
 	mu   sync.Mutex
@@ -85,6 +87,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = defaultMaxBatch
+	}
+	if s.life = o.Life; s.life <= 0 {
+		s.life = nodeLife
 	}
 	if o.DSN != "" {
 		s.engine = PostgreSQL

@@ -45,20 +45,24 @@ func serve(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if err := answerTests(ctx, a, h.Config.SocketPath()); err != nil {
+		return errors.Join(err, a.Close())
+	}
 	return errors.Join(a.Run(ctx), a.Close())
 }
 
 // Process is the program in a process of its own.
 type Process struct {
 	*API
-	cmd   *exec.Cmd
-	stdin io.Closer
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	socket string
 }
 
 // Spawn starts this test binary as the program; what it logs goes to log. The test's TestMain calls Child first.
 func (p *Place) Spawn(t testing.TB, log io.Writer) *Process {
 	t.Helper()
-	c := &Process{API: newAPI(p.Config.SocketPath()), cmd: exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])} //nolint:gosec // G204: the test binary itself
+	c := &Process{API: newAPI(p.Config.SocketPath()), socket: p.Config.SocketPath(), cmd: exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])} //nolint:gosec // G204: the test binary itself
 	c.cmd.Env = append(os.Environ(), asChild+"=1")
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	in, err := c.cmd.StdinPipe()

@@ -90,14 +90,20 @@ func open(ctx context.Context, h handover) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return app.Open(ctx, app.Options{Config: h.Config, DNS: h.World.DNS, Dial: h.World.Dial, Roots: roots, Schedule: hurried()})
+	return app.Open(ctx, app.Options{Config: h.Config, DNS: h.World.DNS, Dial: h.World.Dial, Roots: roots, Schedule: hurried(), Life: Life})
 }
+
+// Life is how long a node of a test may be silent.
+const Life = 6 * time.Second
+
+// Lease is how long one holds what it has claimed.
+const Lease = 8 * time.Second
 
 // hurried are the queue's times where nothing is far away.
 func hurried() delivery.Schedule {
 	const pause = 200 * time.Millisecond
 	return delivery.Schedule{
 		Retry: []time.Duration{pause}, Connect: []time.Duration{pause}, Route: []time.Duration{pause},
-		Policy: 3, Park: pause, Lease: 8 * time.Second, Poll: pause, Idle: pause, Grace: 3 * time.Second,
+		Policy: 3, Park: pause, Lease: Lease, Poll: pause, Idle: pause, Grace: 3 * time.Second,
 	}
 }
