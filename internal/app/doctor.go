@@ -36,6 +36,7 @@ func (a *App) examine(ctx context.Context) []api.Finding {
 	}
 	add("key ring", a.keysApart(), "on another volume than the data, readable by its owner only", "move the key folder to another volume")
 	add("key epoch", a.epochFresh(time.Now()), "begun within the last two days", "carepost key rotate; the server does so each night")
+	add("recovery copy", a.copied(time.Now()), "written within the last two days for those who may recover", "set escrow-to to two officers' age recipients and escrow-file; docs/keys.md")
 	add("swap", swapOff(), "off, or none", "turn swap off or encrypt it: memory holds records")
 	add("disk", a.room(), "room for the database to grow", "free space on the data volume")
 	all = append(all, a.examineOrganisations(ctx)...)
@@ -78,6 +79,19 @@ func (a *App) epochFresh(now time.Time) error {
 	const stale = 48 * time.Hour
 	if newest := epochs[len(epochs)-1]; now.Sub(newest.Made) > stale {
 		return fault.New(fault.Invalid, "the newest epoch is %d days old: destroyed records are still in old backups", int(now.Sub(newest.Made).Hours()/24))
+	}
+	return nil
+}
+
+// copied looks whether the ring could be recovered when this machine is lost: without it everything would be.
+func (a *App) copied(now time.Time) error {
+	if a.config.EscrowTo == "" || a.config.EscrowFile == "" {
+		return fault.New(fault.Invalid, "nobody could recover the ring: losing this machine is losing everything that it sealed")
+	}
+	at, err := os.Stat(a.config.EscrowFile)
+	const stale = 48 * time.Hour
+	if err != nil || now.Sub(at.ModTime()) > stale {
+		return fault.New(fault.Invalid, "the recovery copy is missing or older than two days")
 	}
 	return nil
 }

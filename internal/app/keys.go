@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/carepost/carepost/internal/id"
@@ -19,6 +21,9 @@ func (a *App) tendKeys(ctx context.Context) error {
 	r, err := a.parts.Keys.Tend(ctx, time.Now())
 	if r.Begun || r.Destroyed > 0 || r.Renewed > 0 {
 		slog.InfoContext(ctx, "the keys were tended", "epoch", r.Epoch, "begun", r.Begun, "rewrapped", r.Rewrapped, "renewed", r.Renewed, "destroyed", r.Destroyed)
+	}
+	if r.Begun && a.config.EscrowTo != "" && a.config.EscrowFile != "" {
+		err = errors.Join(err, a.escrow(strings.Fields(a.config.EscrowTo), a.config.EscrowFile))
 	}
 	for _, n := range r.Waiting {
 		slog.WarnContext(ctx, "a node has not dropped yet what was destroyed", "node", n)

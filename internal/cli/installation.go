@@ -139,49 +139,6 @@ func (c *settingsCommand) Run(e *env) error {
 	return err
 }
 
-type keyCommand struct {
-	Show   keyShowCommand   `cmd:"" help:"The epochs of the ring."`
-	Rotate keyRotateCommand `cmd:"" help:"Begin a new epoch now; the server does so each night."`
-}
-
-type keyShowCommand struct{}
-
-// Run shows the epochs, never a key.
-func (*keyShowCommand) Run(e *env) error {
-	return e.with(func(c *client) error {
-		var out struct {
-			Ring   string      `json:"ring"`
-			Epochs []api.Epoch `json:"epochs"`
-		}
-		if err := c.call(e.ctx, http.MethodGet, "/keys", nil, nil, &out); err != nil {
-			return err
-		}
-		e.say("ring %s", out.Ring)
-		for _, x := range out.Epochs {
-			until := "in use"
-			if x.Superseded != nil {
-				until = "superseded " + x.Superseded.Format(time.RFC3339)
-			}
-			e.say("epoch %d  made %s  %s", x.Number, x.Made.Format(time.RFC3339), until)
-		}
-		return e.result(out)
-	})
-}
-
-type keyRotateCommand struct{}
-
-// Run rotates.
-func (*keyRotateCommand) Run(e *env) error {
-	return e.with(func(c *client) error {
-		var out map[string]int
-		if err := c.call(e.ctx, http.MethodPost, "/keys/rotate", nil, nil, &out); err != nil {
-			return err
-		}
-		e.say("epoch %d began; %d keys are under it; %d epochs were destroyed", out["epoch"], out["rewrapped"], out["destroyed"])
-		return e.result(out)
-	})
-}
-
 type backupCommand struct {
 	File string `arg:"" help:"A new file."`
 }
