@@ -69,12 +69,35 @@ func (a *App) chores(ctx context.Context) error {
 		for _, chore := range []func(context.Context) error{
 			a.every(time.Hour, a.parts.Ways.Prune),
 			a.every(time.Hour, func(ctx context.Context) error { return a.pruneChanges(ctx, fence) }),
+			a.every(24*time.Hour, a.forgetSigningKeys),
 		} {
 			all.Go(func() { _ = chore(ctx) }) // it logs its errors and goes on
 		}
 		all.Wait()
 		return nil
 	})
+}
+
+// forgetSigningKeys destroys the private side of DKIM keys that were retired long enough ago.
+func (a *App) forgetSigningKeys(ctx context.Context) error {
+	for _, org := range a.organisations(ctx) {
+		err := a.parts.Store.Write(ctx, id.System(org), func(ctx context.Context, tx *store.Tx) error {
+			domains, err := a.parts.Organisations.Domains(ctx, tx)
+			if err != nil {
+				return err
+			}
+			for _, d := range domains {
+				if _, err := a.parts.Organisations.DestroyKeys(ctx, tx, d.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pass tells the other nodes how far this one's audience index has come.

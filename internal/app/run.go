@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,21 +69,6 @@ func (a *App) watchStore(ctx context.Context) error {
 	case <-a.parts.Store.Failed():
 		return fault.New(fault.Unavailable, "the database failed").Hint("look at the disk, then start again")
 	}
-}
-
-// Listen makes the command socket: 0600, so that its mode is the check of who may command.
-func Listen(ctx context.Context, path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fault.Wrap(fault.Conflict, err, "a file stands where the command socket belongs").At("%s", path)
-	}
-	old := unix.Umask(0o177)
-	defer unix.Umask(old)
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "the command socket cannot be made").At("%s", path).Hint("its folder must exist and the path be shorter than 108 bytes")
-	}
-	return l, nil
 }
 
 type peerKey struct{}

@@ -29,11 +29,13 @@ type Config struct {
 	Resolver       string        `key:"resolver" doc:"host:port of the DNS resolver. Empty takes the first of /etc/resolv.conf."`
 	Validates      string        `key:"resolver-validates" default:"no" oneof:"no yes" doc:"yes: the resolver validates DNSSEC and listens on this machine, so its word (the AD bit) is believed and DANE counts. no for one that only forwards, whatever it says."`
 	Helo           string        `key:"helo" doc:"Name said in EHLO. Empty is the host."`
-	Source         string        `key:"source" doc:"Source IP address of outgoing mail. Empty lets the system choose."`
+	Source         string        `key:"source" doc:"Source IP addresses of outgoing mail, by commas. Each keeps its own lanes and reputation. Empty lets the system choose."`
 	Connections    int           `key:"connections" default:"100" min:"1" max:"10000" doc:"Most connections to receiving mail servers at once."`
 	Freshness      time.Duration `key:"freshness" default:"48h" doc:"How long after its last import a source counts as fresh. Absence in a silent source is unknown, not a no."`
 	Witnesses      string        `key:"witnesses" doc:"Who cosigns the ledger: the URL of a witness, a space and its public key; a semicolon before the next one. Empty asks nobody."`
 	WitnessEach    time.Duration `key:"witness-each" default:"1m" doc:"How often the witnesses are asked for trees of the ledger that grew."`
+	Law            string        `key:"law" doc:"Signed file of legal numbers and dates that takes the place of the built-in table. It may not be older."`
+	LawKey         string        `key:"law-key" doc:"Public key of who signs the law file: name+hash+key."`
 	LogLevel       string        `key:"log-level" default:"info" oneof:"debug info warn error" doc:"Least level that is logged."`
 }
 
@@ -43,6 +45,16 @@ func (c Config) SocketPath() string {
 		return c.Socket
 	}
 	return strings.TrimRight(c.Data, "/") + "/carepost.sock"
+}
+
+// Sources gives the source addresses.
+func (c Config) Sources() (all []string) {
+	for s := range strings.SplitSeq(c.Source, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // HeloName gives the name for EHLO.

@@ -115,3 +115,17 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A Kubernetes Service of our name sets variables of our prefix; they are no settings and no reason not to start.
+func TestVariablesOfAClusterAreNoSettings(t *testing.T) {
+	c, err := config.Load("", []string{"CAREPOST_PORT=tcp://10.0.0.1:25", "CAREPOST_PORT_25_TCP=x", "CAREPOST_SERVICE_HOST=10.0.0.1", "CAREPOST_SOURCE=192.0.2.1, 192.0.2.2"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Sources(); len(got) != 2 || got[1] != "192.0.2.2" {
+		t.Errorf("sources %q", got)
+	}
+	if _, err := config.Load("", []string{"CAREPOST_PORTS=1"}, nil); err == nil {
+		t.Error("an unknown setting was taken")
+	}
+}

@@ -86,7 +86,7 @@ func fromEnvironment(environ []string, set map[string]source) error {
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		key, ours := strings.CutPrefix(name, prefix)
-		if !ours || slices.Contains(outside, name) {
+		if !ours || slices.Contains(outside, name) || cluster(key) {
 			continue
 		}
 		key = strings.ReplaceAll(strings.ToLower(key), "_", "-")
@@ -96,6 +96,11 @@ func fromEnvironment(environ []string, set map[string]source) error {
 		set[key] = source{value, name}
 	}
 	return nil
+}
+
+// cluster tells a variable that Kubernetes sets for a service of our name; none of them is a setting.
+func cluster(rest string) bool {
+	return rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
 }
 
 func known(key, where string) error {

@@ -59,7 +59,7 @@ func (p place) config(control string) config.Config {
 	c := config.Config{
 		Data: p.data, Keys: p.keys, Host: ourHost, Helo: control + "." + ourDomain, Connections: 32, Freshness: freshness, LogLevel: "debug",
 	}
-	const longestSocket = 100 // the system's limit is 108 bytes
+	const longestSocket = 85 // the system's limit is 108 bytes, and the socket is made under a longer name first
 	if len(c.SocketPath()) > longestSocket {
 		c.Socket = "/tmp/carepost-" + control + ".sock"
 	}

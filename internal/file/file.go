@@ -60,7 +60,7 @@ func (f *Files) Delete(ctx context.Context, tx *store.Tx, file id.File) error {
 	return nil
 }
 
-// Sweep removes files that were begun more than a day ago and never became whole: their writer crashed. app runs it daily.
+// Sweep removes files that were begun more than a day ago and never became whole: their writer crashed. Who keeps files runs it daily.
 func (f *Files) Sweep(ctx context.Context) (int64, error) {
 	var total int64
 	for {

@@ -9,7 +9,9 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/carepost/carepost/internal/fault"
@@ -56,6 +58,12 @@ func (NewKey) String() string { return "[sealed]" }
 
 // GoString prints no key.
 func (NewKey) GoString() string { return "[sealed]" }
+
+// Format prints no key, whatever the verb.
+func (NewKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[sealed]")) }
+
+// LogValue logs no key.
+func (NewKey) LogValue() slog.Value { return slog.StringValue("[sealed]") }
 
 // NewKeys makes a pair of keys, RSA-2048 and Ed25519. Their selectors carry the month and are never used twice.
 func NewKeys(now time.Time) ([]NewKey, error) {
@@ -114,6 +122,15 @@ func (s Signer) String() string { return s.Selector + "._domainkey." + s.Domain 
 
 // GoString prints no key.
 func (s Signer) GoString() string { return s.String() }
+
+// Format prints no key, whatever the verb.
+func (s Signer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue logs no key.
+func (s Signer) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalJSON writes no key.
+func (s Signer) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
 type keyRow struct {
 	org      id.Organisation

@@ -12,6 +12,7 @@ const (
 	insertUser = `INSERT INTO staff_user (organisation_id, id, email, state, name, made_at, ended_at)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (email) DO NOTHING`
 	endUser     = `UPDATE staff_user SET state = ?, ended_at = ? WHERE organisation_id = ? AND id = ? AND state = ?`
+	lockUsers   = `UPDATE staff_user SET state = state WHERE organisation_id = ?`
 	selectUsers = `SELECT id, email, state, name, made_at, ended_at FROM staff_user WHERE organisation_id = ? ORDER BY id`
 	insertGrant = `INSERT INTO staff_grant (organisation_id, user_id, role, granted_at, granted_by)
 VALUES (?, ?, ?, ?, ?) ON CONFLICT (organisation_id, user_id, role) DO NOTHING`

@@ -89,8 +89,12 @@ func (s *Staff) Grant(ctx context.Context, tx *store.Tx, user id.User, r Role) e
 	if _, err := ParseRole(string(r)); err != nil {
 		return err
 	}
-	if _, err := s.Get(ctx, tx, user); err != nil {
+	u, err := s.Get(ctx, tx, user)
+	if err != nil {
 		return err
+	}
+	if u.State != Active {
+		return fault.New(fault.Conflict, "the user has ended").At("%s", user).Hint("make a new user")
 	}
 	n, err := tx.Exec(ctx, insertGrant, tx.Organisation(), user, string(r), store.Millis(tx.Now), tx.Scope.Actor.ID)
 	if err != nil {
@@ -135,6 +139,10 @@ func (s *Staff) End(ctx context.Context, tx *store.Tx, user id.User) error {
 func (s *Staff) keepOneAdministrator(ctx context.Context, tx *store.Tx, user id.User, r Role) error {
 	if r != Administrator {
 		return nil
+	}
+	// Two who take the role from each other at once must not both succeed.
+	if _, err := tx.Exec(ctx, lockUsers, tx.Organisation()); err != nil {
+		return fmt.Errorf("look at the administrators: %w", err)
 	}
 	users, err := s.List(ctx, tx)
 	if err != nil {
