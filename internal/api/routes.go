@@ -38,8 +38,12 @@ func (f *Face) routes() []route {
 		on(row("revoke-role", del, "/users/{id}/roles/{role}", staff.StaffChange, "Take a role away"), f.revokeRole),
 		on(row("end-user", del, "/users/{id}", staff.StaffChange, "End a user"), f.endUser),
 
-		on(row("create-import", post, "/imports", staff.ImportsRun, "Import a folder of FHIR Bulk Data on this machine"), f.createImport),
+		on(row("list-imports", get, "/imports", staff.ImportsView, "The newest imports"), f.listImports),
+		on(row("create-import", post, "/imports", staff.ImportsRun, "Import a folder of FHIR Bulk Data, or a CSV file, on this machine"), f.createImport),
+		on(row("propose-mapping", post, "/imports/mapping", staff.ImportsRun, "What a CSV file on this machine seems to be: a mapping to use or to change"), f.proposeMapping),
 		on(row("get-import", get, "/imports/{id}", staff.ImportsView, "What an import has done so far"), f.getImport),
+		on(row("undo-import", post, "/imports/{id}/undo", staff.ImportsRun, "Take an import back: what it replaced is current again"), f.undoImport),
+		on(row("remap-import", post, "/imports/{id}/remap", staff.ImportsRun, "Map what was kept of an import again, after a mapping was mended"), f.remapImport),
 		on(row("list-quarantine", get, "/imports/{id}/quarantine", staff.ImportsView, "The lines that an import put aside, by number and reason"), f.listQuarantine),
 
 		on(row("find-people", post, "/people/find", staff.PeopleView, "Find people by identifier, address or name"), f.findPeople),

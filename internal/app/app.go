@@ -29,8 +29,8 @@ import (
 	"github.com/carepost/carepost/internal/gate"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/intake"
+	"github.com/carepost/carepost/internal/intake/csv"
 	"github.com/carepost/carepost/internal/intake/fhir"
-	"github.com/carepost/carepost/internal/law"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/organisation"
 	"github.com/carepost/carepost/internal/people"
@@ -131,7 +131,8 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	p.Agreements = agreement.New(keys, led)
 	p.Staff = staff.New(keys, led)
 	p.Intake = intake.New(intake.Needs{
-		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Store: st, Keys: keys, Ledger: led, People: p.People, Mappers: []intake.Mapper{fhir.Mapper{}, csv.Mapper{}}, Propose: p.Consents.ProposeFacts,
+		Suppress: p.Consents.SuppressAll, Withdraw: p.Consents.WithdrawFacts, WithdrawSuppressions: p.Consents.WithdrawImport,
 	})
 	p.Audience = audience.New(audience.Options{Store: st, Keys: keys, Ledger: led, People: p.People, Fresh: a.config.Freshness, Zone: zoneOf(p.Organisations)})
 	a.audience = p.Audience
@@ -145,9 +146,6 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 		return err
 	}
 	gatherer := gate.NewGatherer(p.People, p.Consents, p.Agreements, p.Organisations)
-	if err := a.law(gatherer); err != nil {
-		return err
-	}
 	p.Sends = send.New(send.Parts{
 		Store: st, Keys: keys, Ledger: led, Organisations: p.Organisations, People: p.People, Consents: p.Consents,
 		Templates: p.Templates, Pickup: kept, Gather: gatherer, Ways: p.Ways, Base: base,
@@ -155,28 +153,13 @@ func (a *App) wire(ctx context.Context, st *store.Store, ring *seal.Ring, signer
 	if err := a.carry(st, keys, led, &p); err != nil {
 		return err
 	}
+	if a.config.Source != "" {
+		p.Sources = []string{a.config.Source}
+	}
 	p.Escrow, p.Custody = a.escrow, a.config.Custody
-	p.Sources = a.config.Sources()
 	p.Only, p.Go, p.Examine, p.DNS = a.only, a.background, a.examine, a.resolver()
 	a.parts = p
 	a.face = api.New(p)
-	return nil
-}
-
-// law has the gate reckon with a signed table of the installation's own, when there is one.
-func (a *App) law(g *gate.Gatherer) error {
-	if a.config.Law == "" {
-		return nil
-	}
-	signed, err := os.ReadFile(a.config.Law)
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "the law file cannot be read").At("law").Hint("leave the setting out to use the built-in table")
-	}
-	t, err := law.Load(signed, a.config.LawKey)
-	if err != nil {
-		return err
-	}
-	g.SetLaw(t)
 	return nil
 }
 
@@ -223,7 +206,10 @@ func (a *App) carry(st *store.Store, keys *seal.Keys, led *ledger.Ledger, p *api
 		Store: st, Keys: keys, Ledger: led, Ways: p.Ways, Prepare: p.Sends.Prepare, Record: p.Sends.Record, Outcome: p.Sends.Outcome,
 		PersonKeys: p.People.LiveKeys,
 		Signing:    a.signing(st, p.Organisations), Hello: a.config.HeloName(), Connections: a.config.Connections,
-		Dial: a.options.Dial, Roots: a.options.Roots, Schedule: a.options.Schedule, Sources: a.config.Sources(), Owns: a.owns, Now: st.Now,
+		Dial: a.options.Dial, Roots: a.options.Roots, Schedule: a.options.Schedule, Owns: a.owns, Now: st.Now,
+	}
+	if a.config.Source != "" {
+		o.Sources = []string{a.config.Source}
 	}
 	a.delivery, err = delivery.New(o)
 	if err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -15,57 +16,216 @@ import (
 )
 
 type importCommand struct {
-	Path   string `arg:"" help:"Folder of a FHIR Bulk Data export, or one NDJSON file."`
-	Source string `required:"" help:"Name of the feed: the same system is always the same source."`
-	DryRun bool   `help:"Count and give reasons; change nothing."`
+	Run     importRunCommand     `cmd:"" default:"withargs" help:"Import a folder of FHIR Bulk Data, or a CSV file."`
+	Mapping importMappingCommand `cmd:"" help:"Print the mapping that a CSV file seems to have: to use, or to change and give back with --map."`
+	Undo    importUndoCommand    `cmd:"" help:"Take an import back: what it replaced is current again, what it brought is withdrawn."`
+	Remap   importRemapCommand   `cmd:"" help:"Map what was kept of an import again, after a mapping was mended."`
+	List    importListCommand    `cmd:"" help:"The newest imports."`
+}
+
+// csvFlags are what can be said of a CSV file; the rest is detected.
+type csvFlags struct {
+	Map      string `help:"CSV: a mapping of the columns, as import mapping prints it." placeholder:"FILE" type:"path"`
+	Encoding string `help:"CSV: utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1 or macintosh; detected when left out."`
+	Dates    string `help:"CSV: how to read dates that may be read in two ways: m/d/y or d/m/y."`
+}
+
+// mapping reads the file of --map.
+func (c *csvFlags) mapping() (json.RawMessage, error) {
+	if c.Map == "" {
+		return nil, nil
+	}
+	body, err := os.ReadFile(c.Map)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "the mapping cannot be read").At("--map")
+	}
+	if !json.Valid(body) {
+		return nil, fault.New(fault.Invalid, "the mapping is no JSON").At("--map")
+	}
+	return body, nil
+}
+
+// body gives the fields of a request about a file.
+func (c *csvFlags) body(path string) (map[string]any, error) {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "not a path")
+	}
+	m, err := c.mapping()
+	if err != nil {
+		return nil, err
+	}
+	body := map[string]any{"path": whole}
+	for k, v := range map[string]string{"encoding": c.Encoding, "dates": c.Dates} {
+		if v != "" {
+			body[k] = v
+		}
+	}
+	if m != nil {
+		body["mapping"] = m
+	}
+	return body, nil
+}
+
+type importRunCommand struct {
+	Path    string `arg:"" help:"Folder of a FHIR Bulk Data export, an NDJSON file, or a CSV file."`
+	Source  string `help:"Name of the feed: the same system is always the same source. A known CSV export has a name of its own."`
+	DryRun  bool   `help:"Count and give reasons; change nothing."`
+	Country string `help:"ISO 3166: of telephone numbers without a prefix." placeholder:"US"`
+	csvFlags
 }
 
 // Run imports and follows until the import has ended; a command that is stopped does not stop a running server's import.
-func (c *importCommand) Run(e *env) error {
-	path, err := filepath.Abs(c.Path)
+func (c *importRunCommand) Run(e *env) error {
+	body, err := c.body(c.Path)
 	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "not a path")
+		return err
+	}
+	body["dry_run"] = c.DryRun
+	for k, v := range map[string]string{"source": c.Source, "country": c.Country} {
+		if v != "" {
+			body[k] = v
+		}
 	}
 	return e.with(func(cl *client) error {
 		var imp api.Import
-		err := cl.call(e.ctx, http.MethodPost, "/imports", nil, map[string]any{"source": c.Source, "path": path, "dry_run": c.DryRun}, &imp)
-		if err != nil {
+		if err := cl.call(e.ctx, http.MethodPost, "/imports", nil, body, &imp); err != nil {
 			return err
 		}
-		err = until(e.ctx, func() (bool, error) {
-			if imp.State != "running" {
-				return true, nil
-			}
-			return false, cl.call(e.ctx, http.MethodGet, "/imports/"+imp.ID, nil, nil, &imp)
-		})
-		if err != nil {
+		if err := follow(e, cl, &imp); err != nil {
 			return err
 		}
-		c.show(e, imp)
-		if err := e.result(imp); err != nil {
-			return err
+		what := "imported"
+		if c.DryRun {
+			what = "would be imported"
 		}
-		if imp.State == "failed" {
-			return errFailed
-		}
-		return nil
+		showImport(e, what, imp)
+		return ended(e, imp)
 	})
 }
 
-func (c *importCommand) show(e *env, imp api.Import) {
+// follow asks until an import is at an end.
+func follow(e *env, cl *client, imp *api.Import) error {
+	return until(e.ctx, func() (bool, error) {
+		if imp.State != "running" {
+			return true, nil
+		}
+		return false, cl.call(e.ctx, http.MethodGet, "/imports/"+imp.ID, nil, nil, imp)
+	})
+}
+
+// ended gives the result; an import that failed, or of which nothing could be applied, fails the command.
+func ended(e *env, imp api.Import) error {
+	if err := e.result(imp); err != nil {
+		return err
+	}
+	if imp.State == "failed" {
+		return errFailed
+	}
+	return nil
+}
+
+type importMappingCommand struct {
+	File string `arg:"" help:"The CSV file."`
+	csvFlags
+}
+
+// Run prints the mapping alone: it is made to be written to a file.
+func (c *importMappingCommand) Run(e *env) error {
+	body, err := c.body(c.File)
+	if err != nil {
+		return err
+	}
+	return e.with(func(cl *client) error {
+		var out struct {
+			Mapping   json.RawMessage `json:"mapping"`
+			Undecided []int           `json:"undecided"`
+		}
+		if err := cl.call(e.ctx, http.MethodPost, "/imports/mapping", nil, body, &out); err != nil {
+			return err
+		}
+		var text bytes.Buffer
+		if err := json.Indent(&text, out.Mapping, "", "  "); err != nil {
+			return err
+		}
+		e.say("%s", text.String())
+		return e.result(out)
+	})
+}
+
+type importUndoCommand struct {
+	Import string `arg:"" help:"imp_..."`
+}
+
+// Run takes an import back and waits for it.
+func (c *importUndoCommand) Run(e *env) error {
+	return e.with(func(cl *client) error {
+		var imp api.Import
+		if err := cl.call(e.ctx, http.MethodPost, "/imports/"+url.PathEscape(c.Import)+"/undo", nil, nil, &imp); err != nil {
+			return err
+		}
+		if err := follow(e, cl, &imp); err != nil {
+			return err
+		}
+		if imp.State == "undone" {
+			e.say("%s is undone", imp.ID)
+		} else {
+			e.say("FAILED: %s", imp.Error)
+		}
+		return ended(e, imp)
+	})
+}
+
+type importRemapCommand struct {
+	Import string `arg:"" help:"imp_..."`
+}
+
+// Run maps an import again and waits for it.
+func (c *importRemapCommand) Run(e *env) error {
+	return e.with(func(cl *client) error {
+		var imp api.Import
+		if err := cl.call(e.ctx, http.MethodPost, "/imports/"+url.PathEscape(c.Import)+"/remap", nil, nil, &imp); err != nil {
+			return err
+		}
+		if err := follow(e, cl, &imp); err != nil {
+			return err
+		}
+		showImport(e, "mapped again", imp)
+		return ended(e, imp)
+	})
+}
+
+type importListCommand struct{}
+
+// Run lists.
+func (c *importListCommand) Run(e *env) error {
+	return e.with(func(cl *client) error {
+		var out struct {
+			Imports []api.Import `json:"imports"`
+		}
+		if err := cl.call(e.ctx, http.MethodGet, "/imports", nil, nil, &out); err != nil {
+			return err
+		}
+		for _, x := range out.Imports {
+			e.say("%s  %s  %-8s %-6s %s", x.ID, x.Started, x.State, x.Format, x.Source)
+		}
+		return e.result(out)
+	})
+}
+
+func showImport(e *env, what string, imp api.Import) {
 	r := imp.Result
 	if r == nil {
 		e.say("%s %s: %s", imp.ID, imp.State, imp.Error)
 		return
 	}
-	what := "imported"
-	if c.DryRun {
-		what = "would be imported"
-	}
 	e.say("%s: %d lines from %d files", what, r.Lines, r.Files)
 	e.say("  people     %d new, %d changed, %d as they were, %d merged", r.People.Created, r.People.Updated, r.People.Unchanged, r.People.Merged)
 	e.say("  facts      %d written, %d known, %d older than what is known", r.Facts, r.Same, r.Stale)
 	e.say("  events     %d", r.Events)
+	if r.Suppressed > 0 {
+		e.say("  addresses  %d not to be written to", r.Suppressed)
+	}
 	for _, k := range sortedKeys(r.Kinds) {
 		n := r.Kinds[k]
 		e.say("  %-22s %7d read  %7d applied  %6d skipped  %6d put aside", k, n.Read, n.Applied, n.Skipped, n.Quarantined)

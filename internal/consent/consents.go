@@ -19,6 +19,9 @@ type Consents struct {
 	keys   *seal.Keys
 	ledger *ledger.Ledger
 	people *people.People
+
+	cause id.Fact   // the fact of a source that this copy writes for
+	imp   id.Import // the import that this copy writes for
 }
 
 // New makes a register.
@@ -47,7 +50,7 @@ func (r *Consents) put(ctx context.Context, tx *store.Tx, person id.Person, row 
 	if err != nil {
 		return fmt.Errorf("seal a consent record: %w", err)
 	}
-	if _, err := tx.Exec(ctx, insertConsent, tx.Organisation(), person, row, kind, s, store.Millis(tx.Now), sealed); err != nil {
+	if _, err := tx.Exec(ctx, insertConsent, tx.Organisation(), person, row, kind, s, store.Millis(tx.Now), sealed, orNull(r.cause)); err != nil {
 		return fmt.Errorf("write a consent record: %w", err)
 	}
 	return r.close(ctx, tx, person, key, row, e)
@@ -67,7 +70,7 @@ func (r *Consents) finish(ctx context.Context, tx *store.Tx, person id.Person, r
 	if err != nil {
 		return fmt.Errorf("seal the end of a consent record: %w", err)
 	}
-	n, err := tx.Exec(ctx, endConsent, to, store.Millis(tx.Now), sealed, tx.Organisation(), person, row, kind, from)
+	n, err := tx.Exec(ctx, endConsent, to, store.Millis(tx.Now), sealed, orNull(r.cause), tx.Organisation(), person, row, kind, from)
 	if err != nil {
 		return fmt.Errorf("end a consent record: %w", err)
 	}
@@ -75,6 +78,14 @@ func (r *Consents) finish(ctx context.Context, tx *store.Tx, person id.Person, r
 		return errNotInForce(row)
 	}
 	return r.close(ctx, tx, person, key, row, e)
+}
+
+// orNull gives no value for an id that is not set.
+func orNull[T ~[16]byte](x T) []byte {
+	if x == (T{}) {
+		return nil
+	}
+	return x[:]
 }
 
 func errNotInForce(row id.UUID) error {

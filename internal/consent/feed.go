@@ -15,7 +15,9 @@ import (
 // ProposeFacts takes the consents that a source reports, in the transaction that records them as facts: intake's Propose.
 func (r *Consents) ProposeFacts(ctx context.Context, tx *store.Tx, found []people.Proposal) error {
 	for _, f := range found {
-		if err := r.proposeFact(ctx, tx, f.Person, &f.Fact); err != nil {
+		of := *r
+		of.cause = f.Fact.ID
+		if err := of.proposeFact(ctx, tx, f.Person, &f.Fact); err != nil {
 			return fmt.Errorf("take a consent of a source: %w", err)
 		}
 	}
@@ -61,6 +63,9 @@ func (r *Consents) proposeFact(ctx context.Context, tx *store.Tx, person id.Pers
 // fundraising: what no law lets an organisation do against a general no. Purposes that have nothing to do with messages say nothing here.
 func meaning(f *people.Fact) []Proposal {
 	var out []Proposal
+	if topic := f.Text[people.TextTopic]; topic != "" {
+		return []Proposal{{Topic: topic}}
+	}
 	codes := strings.FieldsFunc(f.Text[people.TextPurpose], func(r rune) bool { return r == ',' })
 	for _, code := range codes {
 		switch strings.ToUpper(strings.TrimSpace(code)) {

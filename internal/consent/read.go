@@ -71,7 +71,7 @@ func (r *Consents) of(ctx context.Context, tx *store.Tx, persons []id.Person) (m
 	for rows.Next() {
 		var s sealedRow
 		var made, ended int64
-		if err := rows.Scan(&s.row.Person, &s.id, &s.kind, &s.row.Status, &made, &ended, &s.record, &s.ending); err != nil {
+		if err := rows.Scan(&s.row.Person, &s.id, &s.kind, &s.row.Status, &made, &ended, &s.record, &s.ending, &s.row.cause); err != nil {
 			return nil, fmt.Errorf("read consent records: %w", err)
 		}
 		s.row.Made, s.row.Ended = store.Time(made), store.Time(ended)
@@ -156,7 +156,7 @@ func (r *Consents) Suppressed(ctx context.Context, tx *store.Tx, addresses []At)
 		var s sealed
 		var blind, ending []byte
 		var made, ended int64
-		if err := rows.Scan(&blind, &s.id, &s.row.Status, &made, &ended, &s.record, &ending); err != nil {
+		if err := rows.Scan(&blind, &s.id, &s.row.Status, &made, &ended, &s.record, &ending, &s.row.imp); err != nil {
 			return nil, fmt.Errorf("read suppressions: %w", err)
 		}
 		s.at, s.row.Made, s.row.Ended = back[[16]byte(blind)], store.Time(made), store.Time(ended)

@@ -27,6 +27,9 @@ type Row struct {
 	Made   time.Time
 	Ended  time.Time // zero while it has not ended
 	Ending Evidence  // how it ended
+
+	cause id.Fact   // the fact of a source that says so
+	imp   id.Import // the import that says so
 }
 
 // Evidence says how we know of an act.

@@ -24,33 +24,39 @@ func (r *Consents) Suppress(ctx context.Context, tx *store.Tx, s Suppression) (i
 	if s.Scope == ScopePerson {
 		return r.suppressPerson(ctx, tx, s)
 	}
+	row, _, err := r.suppressAddress(ctx, tx, s)
+	return row, err
+}
+
+// suppressAddress tells besides whether it was not suppressed so before.
+func (r *Consents) suppressAddress(ctx context.Context, tx *store.Tx, s Suppression) (row id.Suppression, made bool, err error) {
 	blind, err := r.address(ctx, tx, s.Channel, s.Address)
 	if err != nil {
-		return id.Suppression{}, err
+		return row, false, err
 	}
 	at := At{s.Channel, s.Address}
 	have, err := r.Suppressed(ctx, tx, []At{at})
 	if err != nil {
-		return id.Suppression{}, err
+		return row, false, err
 	}
 	for _, old := range have[at] {
-		if old.Covers == s.Covers && old.Topic == s.Topic {
-			return old.ID, nil
+		if old.Covers == s.Covers && old.Topic == s.Topic && old.imp == r.imp { // each import stands for itself: it may be undone
+			return old.ID, false, nil
 		}
 	}
 	plain, err := proto.Marshal(s.pack(tx.Now))
 	if err != nil {
-		return id.Suppression{}, fmt.Errorf("encode a suppression: %w", err)
+		return row, false, fmt.Errorf("encode a suppression: %w", err)
 	}
-	row := id.New[id.Suppression]()
+	row = id.New[id.Suppression]()
 	sealed, err := r.keys.Seal(ctx, tx, seal.PurposeSetting, cell("suppression", "record", row.UUID()), plain)
 	if err != nil {
-		return id.Suppression{}, fmt.Errorf("seal a suppression: %w", err)
+		return row, false, fmt.Errorf("seal a suppression: %w", err)
 	}
-	if _, err := tx.Exec(ctx, insertSuppression, tx.Organisation(), blind, row, store.Millis(tx.Now), sealed); err != nil {
-		return id.Suppression{}, fmt.Errorf("write a suppression: %w", err)
+	if _, err := tx.Exec(ctx, insertSuppression, tx.Organisation(), blind, row, store.Millis(tx.Now), sealed, orNull(r.imp)); err != nil {
+		return row, false, fmt.Errorf("write a suppression: %w", err)
 	}
-	return row, r.closeAddress(ctx, tx, s, row, "set")
+	return row, true, r.closeAddress(ctx, tx, s, row, "set")
 }
 
 func (r *Consents) suppressPerson(ctx context.Context, tx *store.Tx, s Suppression) (id.Suppression, error) {
@@ -59,7 +65,7 @@ func (r *Consents) suppressPerson(ctx context.Context, tx *store.Tx, s Suppressi
 		return id.Suppression{}, err
 	}
 	for _, old := range own[s.Person].Suppressions {
-		if old.Status == InForce && old.Covers == s.Covers && old.Topic == s.Topic && old.Channel == s.Channel {
+		if old.Status == InForce && old.Covers == s.Covers && old.Topic == s.Topic && old.Channel == s.Channel && old.cause == r.cause {
 			return old.ID, nil
 		}
 	}

@@ -2,9 +2,11 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/carepost/carepost/internal/consent"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
@@ -104,6 +106,7 @@ type unit struct {
 	line    int64
 	kind    string
 	changes []people.Change
+	stops   []consent.Suppression
 	reason  string // why it is set aside; empty when it is not
 	waits   bool
 }
@@ -126,22 +129,71 @@ func (w *worker) nextBatch(ctx context.Context, j *job, from cursor) *batch {
 			if r.message, err = w.openRaw(ctx, tx, j.id, r.seq, r.sealed); err != nil {
 				return err
 			}
-			r.message.Turn = r.turn
-			u := mapOne(w.mapper, c, r)
-			u.at = cursor{int64(r.turn), r.subject[:], r.seq}
-			b.units, b.behind = append(b.units, u), u.at
+			b.behind = cursor{int64(r.turn), r.subject[:], r.seq}
+			if err := w.mapRow(b, c, r); err != nil {
+				return err
+			}
 		}
 		return look.err
 	})
 	return b
 }
 
+// mapRow maps the message of a row, or all those of a block.
+func (w *worker) mapRow(b *batch, c *Context, r *rawRow) error {
+	add := func(one *rawRow) {
+		u := mapOne(w.mapper, c, one)
+		u.at, u.seq = b.behind, r.seq
+		b.units = append(b.units, u)
+	}
+	if r.turn != TurnOrder {
+		r.message.Turn = r.turn
+		add(r)
+		return nil
+	}
+	err := unpackBlock(r.message.Body, func(line int64, m Message) error {
+		add(&rawRow{file: r.file, line: line, message: m})
+		return nil
+	})
+	lastOfKey(b.units)
+	return err
+}
+
+// ReasonRepeated is why the profile of a record is left out: of two records of one key in a block the later counts.
+const ReasonRepeated = "another record of the same key follows: that one counts"
+
+func lastOfKey(units []unit) {
+	seen := map[string]bool{}
+	for i := len(units) - 1; i >= 0; i-- {
+		for j := range units[i].changes {
+			c := &units[i].changes[j]
+			if c.Profile == nil {
+				continue
+			}
+			if key := c.Subject + "\x00" + c.Part; seen[key] {
+				c.Profile, c.Match = nil, nil
+				c.Warnings = append(c.Warnings, people.Warning{Resource: "record", Field: "key", Reason: ReasonRepeated})
+			} else {
+				seen[key] = true
+			}
+		}
+	}
+}
+
 // mapOne maps a message. What the mapper cannot do with it is a reason, never an end of the import.
 func mapOne(mapper Mapper, c *Context, r *rawRow) unit {
 	u := unit{seq: r.seq, file: r.file, line: r.line, kind: r.message.Kind}
-	changes, err := mapper.Map(&r.message, c)
+	var (
+		changes []people.Change
+		err     error
+	)
+	if say, is := mapper.(Cutting); is {
+		changes, u.stops, err = say.Say(&r.message, c)
+	} else {
+		changes, err = mapper.Map(&r.message, c)
+	}
 	if err != nil {
-		u.reason = fault.Text(err)
+		u.reason, u.stops = fault.Text(err), nil
 		return u
 	}
 	u.changes = changes
@@ -156,14 +208,18 @@ func (w *worker) rawsAfter(ctx context.Context, tx *store.Tx, imp id.Import, fro
 	if from.turn < int64(TurnPerson) {
 		from = cursor{turn: int64(TurnPerson), subject: []byte{}}
 	}
-	rows, err := tx.Query(ctx, selectRaws, tx.Organisation(), imp, from.turn, from.subject, from.seq, w.batchMessages()+1)
+	most := w.batchMessages()
+	if cuts, is := w.mapper.(Cutting); is && cuts.Blocks() {
+		most = 1
+	}
+	rows, err := tx.Query(ctx, selectRaws, tx.Organisation(), imp, from.turn, from.subject, from.seq, most+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("read messages: %w", err)
 	}
 	size := 0
 	defer rows.Close() //nolint:errcheck // closed early on purpose when the batch is full
 	for rows.Next() {
-		if len(all) == w.batchMessages() || size > batchBytes {
+		if len(all) == most || size > batchBytes {
 			more = true
 			break
 		}
@@ -248,6 +304,9 @@ func (w *worker) commitBatch(ctx context.Context, units []unit) (err error) {
 		return err
 	}
 	if half := len(units) / 2; half > 0 {
+		if units[0].at.turn == int64(TurnOrder) {
+			return w.commitSound(ctx, units)
+		}
 		if err := w.commitBatch(ctx, units[:half]); err != nil {
 			return err
 		}
@@ -256,8 +315,47 @@ func (w *worker) commitBatch(ctx context.Context, units []unit) (err error) {
 	if units[0].reason != "" {
 		return err // it is set aside already: the fault is not the message's
 	}
-	units[0].reason, units[0].changes = fault.Text(err), nil
+	units[0].reason, units[0].changes, units[0].stops = fault.Text(err), nil, nil
 	return w.commitBatch(ctx, units)
+}
+
+var errProbe = errors.New("intake: a try that is not kept")
+
+// commitSound finds the messages of a block that the records refuse, by tries that are rolled back, sets them aside, and commits the
+// block whole: the cursor knows blocks, not what is in them.
+func (w *worker) commitSound(ctx context.Context, units []unit) error {
+	var probe func(some []unit) error
+	probe = func(some []unit) error {
+		err := w.Store.Write(ctx, w.scope, func(ctx context.Context, tx *store.Tx) error {
+			if err := w.applyUnits(ctx, tx, w.job.clone(), some); err != nil {
+				return err
+			}
+			return errProbe
+		})
+		switch {
+		case errors.Is(err, errProbe):
+			return nil
+		case !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.TooLarge):
+			return err
+		case len(some) > 1:
+			if err := probe(some[:len(some)/2]); err != nil {
+				return err
+			}
+			return probe(some[len(some)/2:])
+		case some[0].reason != "":
+			return err
+		}
+		some[0].reason, some[0].changes, some[0].stops = fault.Text(err), nil, nil
+		return nil
+	}
+	if err := probe(units); err != nil {
+		return err
+	}
+	return w.commit(ctx, func(ctx context.Context, tx *store.Tx, next *job) error {
+		behind := units[len(units)-1].at
+		next.turn, next.subject, next.done = behind.turn, behind.subject, behind.seq
+		return w.applyUnits(ctx, tx, next, units)
+	})
 }
 
 // applyUnits applies a batch and counts it.
@@ -271,6 +369,9 @@ func (w *worker) applyUnits(ctx context.Context, tx *store.Tx, next *job, units 
 		if err := w.Propose(ctx, tx, a.Consents); err != nil {
 			return fmt.Errorf("propose consents: %w", err)
 		}
+	}
+	if err := w.stopAddresses(ctx, tx, next, units); err != nil {
+		return err
 	}
 	aside := countUnits(next.record.Result, units, of, &a)
 	for i, x := range aside {
@@ -299,6 +400,26 @@ func changesOf(units []unit) (changes []people.Change, of []int) {
 		changes = append(changes, units[i].changes...)
 	}
 	return changes, of
+}
+
+// stopAddresses writes the suppressions that the messages carry.
+func (w *worker) stopAddresses(ctx context.Context, tx *store.Tx, next *job, units []unit) error {
+	if w.Suppress == nil {
+		return nil
+	}
+	var all []consent.Suppression
+	for i := range units {
+		all = append(all, units[i].stops...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	n, err := w.Suppress(ctx, tx, all, next.id)
+	if err != nil {
+		return fmt.Errorf("suppress addresses: %w", err)
+	}
+	next.record.Result.Suppressed += int64(n)
+	return nil
 }
 
 func refusalOf(u *unit, reason string) *Refusal {

@@ -46,7 +46,7 @@ type preview struct {
 // messages of each person, and to map them together.
 func (in *Intake) dryRun(ctx context.Context, scope id.Scope, mapper Mapper, o Options) (*Result, error) {
 	j := &job{record: jobRecord{
-		Source: o.Source, Format: o.Format, Files: o.Files, Country: o.Country, Systems: o.Systems, Complete: o.Complete,
+		Source: o.Source, Format: o.Format, Files: o.Files, Country: o.Country, Systems: o.Systems, Complete: o.Complete, Settings: o.Settings,
 		Result: newResult(id.Import{}, o.Source),
 	}}
 	r := j.record.Result
@@ -102,14 +102,13 @@ func (p *preview) scan(ctx context.Context, i int) error {
 	if err := p.hold(i, f); err != nil {
 		return err
 	}
-	src, err := f.open(0, 0)
+	src, err := f.open(p.mapper, 0, 0)
 	if err != nil {
 		return err
 	}
 	defer src.close() //nolint:errcheck // read only
 	r := p.job.record.Result
 	for ctx.Err() == nil {
-		start := src.offset
 		l, err := src.next()
 		if errors.Is(err, io.EOF) {
 			f.ended()
@@ -121,7 +120,7 @@ func (p *preview) scan(ctx context.Context, i int) error {
 		c := &chunk{}
 		c.add(p.mapper, &l)
 		r.Lines, r.Blank = r.Lines+c.lines, r.Blank+c.blank
-		p.count(f, i, c, place{offset: start, line: l.number, size: int32(l.end - start), file: uint16(i)})
+		p.count(f, i, c, place{offset: l.start, line: l.number, size: int32(len(l.body)), file: uint16(i)})
 		p.tell(Progress{Phase: "read", File: i + 1, Files: len(p.job.record.Files), Lines: r.Lines}, false)
 	}
 	return context.Cause(ctx)
@@ -160,12 +159,12 @@ func (p *preview) hold(i int, f *File) error {
 		}
 		return nil
 	}
-	src, err := f.open(0, 0)
+	src, err := f.open(p.mapper, 0, 0)
 	if err != nil {
 		return err
 	}
 	defer src.close() //nolint:errcheck // read only
-	body, err := io.ReadAll(io.LimitReader(src.r, maxHeld-p.heldSize+1))
+	body, err := io.ReadAll(io.LimitReader(src.bytes, maxHeld-p.heldSize+1))
 	if err != nil {
 		return err
 	}
@@ -188,8 +187,7 @@ func (p *preview) read(at place) (Message, error) {
 		}
 	}
 	c := &chunk{}
-	one := line{number: at.line, end: at.offset + int64(at.size), body: trimLine(body, at.offset == 0)}
-	one.size = int64(len(one.body))
+	one := line{number: at.line, end: at.offset + int64(at.size), body: body, size: int64(at.size)}
 	c.add(p.mapper, &one)
 	if int(at.part) >= len(c.messages) {
 		return Message{}, fault.New(fault.Conflict, "file %d changed during the dry run", at.file+1)
@@ -249,6 +247,9 @@ func (p *preview) applySome(ctx context.Context, some []place) error {
 				return err
 			}
 			units = append(units, mapOne(p.mapper, c, &rawRow{file: int(at.file), line: at.line, message: m}))
+		}
+		if some[0].turn == TurnOrder {
+			lastOfKey(units)
 		}
 		if stored.err != nil {
 			return stored.err

@@ -80,30 +80,58 @@ func (f *File) document() bool {
 	return strings.HasSuffix(strings.ToLower(strings.TrimSuffix(f.Path, ".gz")), ".json")
 }
 
+// Bytes opens the file to be looked at, unpacked.
+func (f *File) Bytes() (io.ReadCloser, error) {
+	if err := f.inspect(); err != nil {
+		return nil, err
+	}
+	r, shut, err := f.unpack()
+	if err != nil {
+		return nil, err
+	}
+	return &opened{r, shut}, nil
+}
+
+type opened struct {
+	io.Reader
+	close func() error
+}
+
+func (o *opened) Close() error { return o.close() }
+
+// unpack opens the file, unpacked.
+func (f *File) unpack() (io.Reader, func() error, error) {
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return nil, nil, fault.Wrap(fault.Forbidden, err, "the file cannot be read").At("%s", filepath.Base(f.Path))
+	}
+	if !f.gzipped() {
+		return file, file.Close, nil
+	}
+	z, err := gzip.NewReader(file)
+	if err != nil {
+		return nil, nil, errors.Join(fault.Wrap(fault.Invalid, err, "not a gzip file").At("%s", filepath.Base(f.Path)), file.Close())
+	}
+	return &unpacker{z: z, packed: f.Size}, file.Close, nil
+}
+
 // source is an open file at a place.
 type source struct {
-	*lines
+	next  func() (line, error)
+	bytes io.Reader
 	close func() error
 }
 
 // open opens the file so that the next line is the one after offset.
-func (f *File) open(number, offset int64) (*source, error) {
-	file, err := os.Open(f.Path)
+func (f *File) open(mapper Mapper, number, offset int64) (*source, error) {
+	r, shut, err := f.unpack()
 	if err != nil {
-		return nil, fault.Wrap(fault.Forbidden, err, "the file cannot be read").At("%s", filepath.Base(f.Path))
-	}
-	var r io.Reader = file
-	if f.gzipped() {
-		z, err := gzip.NewReader(file)
-		if err != nil {
-			return nil, errors.Join(fault.Wrap(fault.Invalid, err, "not a gzip file").At("%s", filepath.Base(f.Path)), file.Close())
-		}
-		r = &unpacker{z: z, packed: f.Size}
+		return nil, err
 	}
 	if f.document() {
 		doc, err := oneLine(r)
 		if err != nil {
-			return nil, errors.Join(err, file.Close())
+			return nil, errors.Join(err, shut())
 		}
 		r = doc
 	}
@@ -114,10 +142,14 @@ func (f *File) open(number, offset int64) (*source, error) {
 			_, err = io.CopyN(io.Discard, r, offset)
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("go to the place in a file: %w", err), file.Close())
+			return nil, errors.Join(fmt.Errorf("go to the place in a file: %w", err), shut())
 		}
 	}
-	return &source{newLines(r, number, offset), file.Close}, nil
+	if c, cuts := mapper.(Cutting); cuts {
+		return &source{cutLines{c.Cut(r, number, offset)}.next, r, shut}, nil
+	}
+	l := newLines(r, number, offset)
+	return &source{l.next, l.r, shut}, nil
 }
 
 // unpacker unpacks gzip and stops a bomb.

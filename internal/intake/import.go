@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carepost/carepost/internal/consent"
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
@@ -31,6 +32,13 @@ type Needs struct {
 	// Propose hears of the consents that a source reports, in the transaction that records them. A denial applies at once; anything
 	// else is a proposal (45 CFR 164.508 wants the signed text). Nil: they stay facts.
 	Propose func(ctx context.Context, tx *store.Tx, proposals []people.Proposal) error
+	// Suppress hears of the addresses that a source says must not be written to, in the transaction of their messages, and gives how
+	// many were not suppressed so before. Nil: they are left out.
+	Suppress func(ctx context.Context, tx *store.Tx, all []consent.Suppression, imp id.Import) (int, error)
+	// Withdraw and WithdrawSuppressions take back what these two took, when the import is undone: in the transaction that withdraws the
+	// facts, and some addresses at a time. Nil: nothing is taken back.
+	Withdraw             func(ctx context.Context, tx *store.Tx, gone []people.Withdrawn) error
+	WithdrawSuppressions func(ctx context.Context, tx *store.Tx, imp id.Import) (more bool, err error)
 }
 
 // Intake takes source messages in. All its methods may be called at the same time; one import is worked on by one caller.
@@ -59,6 +67,7 @@ type Options struct {
 	Country  string   // of telephone numbers without a prefix; empty is US
 	Systems  []string // identifier systems of the source to keep and to match by, beside record numbers
 	Complete []string // kinds of events that the operator vouches for, in place of what the files show
+	Settings []byte   // of a format that takes some: the mapping of a CSV file
 	DryRun   bool     // count, and change nothing
 	Progress func(Progress)
 }
@@ -83,11 +92,13 @@ const (
 	StateDone     State = 3
 	StateFailed   State = 4
 	StateUndone   State = 5
+	StateUndoing  State = 6
+	StateRemap    State = 7 // to be mapped again
 )
 
 // String gives "done".
 func (s State) String() string {
-	return [...]string{"unknown", "reading", "applying", "done", "failed", "undone"}[min(s, 5)]
+	return [...]string{"unknown", "reading", "applying", "done", "failed", "undone", "undoing", "mapped again"}[min(s, 7)]
 }
 
 // Import is an import as it is listed.
@@ -133,7 +144,7 @@ func (in *Intake) Begin(ctx context.Context, scope id.Scope, o Options) (id.Impo
 
 func (in *Intake) begin(ctx context.Context, scope id.Scope, o Options) (*job, error) {
 	j := &job{id: id.New[id.Import](), state: StateReading, version: 1, record: jobRecord{
-		Source: o.Source, Format: o.Format, Files: o.Files, Country: o.Country, Systems: o.Systems, Complete: o.Complete,
+		Source: o.Source, Format: o.Format, Files: o.Files, Country: o.Country, Systems: o.Systems, Complete: o.Complete, Settings: o.Settings,
 	}}
 	j.record.Result = newResult(j.id, o.Source)
 	j.record.Result.Files = len(o.Files)
@@ -170,10 +181,10 @@ func (j *job) listed() Import {
 const maxFiles = 60_000
 
 func (in *Intake) check(o *Options) (Mapper, error) {
-	mapper := in.mappers[o.Format]
+	mapper, err := in.mapper(o.Format, o.Settings)
 	switch {
-	case mapper == nil:
-		return nil, fault.New(fault.Invalid, "no format %q", o.Format).Hint("the formats are %s", strings.Join(slices.Sorted(maps.Keys(in.mappers)), ", "))
+	case err != nil:
+		return nil, err
 	case strings.TrimSpace(o.Source) == "" || len(o.Source) > 100:
 		return nil, fault.New(fault.Invalid, "the source has no name, or one of more than 100 bytes").Hint("name the system that the files come from")
 	case o.Source == people.SourceStaff:
@@ -192,6 +203,18 @@ func (in *Intake) check(o *Options) (Mapper, error) {
 	return mapper, nil
 }
 
+// mapper gives the mapper of a format with the settings of an import.
+func (in *Intake) mapper(format string, settings []byte) (Mapper, error) {
+	m := in.mappers[format]
+	if m == nil {
+		return nil, fault.New(fault.Invalid, "no format %q", format).Hint("the formats are %s", strings.Join(slices.Sorted(maps.Keys(in.mappers)), ", "))
+	}
+	if c, is := m.(Cutting); is {
+		return c.Set(settings)
+	}
+	return m, nil
+}
+
 // Resume goes on with an import that was stopped.
 func (in *Intake) Resume(ctx context.Context, scope id.Scope, imp id.Import, progress func(Progress)) (*Result, error) {
 	j, err := in.loadJob(ctx, scope, imp)
@@ -202,15 +225,20 @@ func (in *Intake) Resume(ctx context.Context, scope id.Scope, imp id.Import, pro
 	case StateReading, StateApplying, StateFailed:
 	case StateDone:
 		return j.record.Result, nil
+	case StateUndoing:
+		_, err := in.Undo(ctx, scope, imp)
+		return j.record.Result, err
+	case StateRemap:
+		return in.Remap(ctx, scope, imp, progress)
 	case StateUndone:
 		return nil, fault.New(fault.Conflict, "the import was undone").At("%s", imp)
 	}
 	if j.state == StateFailed {
 		j.state = StateReading
 	}
-	mapper := in.mappers[j.record.Format]
-	if mapper == nil {
-		return nil, fault.New(fault.Invalid, "no format %q", j.record.Format)
+	mapper, err := in.mapper(j.record.Format, j.record.Settings)
+	if err != nil {
+		return nil, err
 	}
 	return in.work(ctx, scope, mapper, j, progress)
 }

@@ -39,6 +39,7 @@ type jobRecord struct {
 	Country  string   `json:"country,omitempty"`
 	Systems  []string `json:"systems,omitempty"`
 	Complete []string `json:"complete,omitempty"`
+	Settings []byte   `json:"settings,omitempty"`
 	Refused  int64    `json:"refused"`
 	Result   *Result  `json:"result"`
 }

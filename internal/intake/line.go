@@ -16,9 +16,14 @@ var byteOrderMark = []byte("\ufeff")
 // line is one line of a file, without its end and without a byte order mark.
 type line struct {
 	number int64 // from 1
+	lines  int64 // up to its end; more than number when it is a record over several
+	start  int64 // offset of the body's first byte
 	end    int64 // offset of the first byte after the line and its end
 	body   []byte
 	size   int64 // of the line as it stands; body is nil when it is over maxLine
+
+	reason string // why it cannot be taken at all; empty when it can
+	lost   bool   // and is not kept
 }
 
 func (l *line) tooLong() bool { return l.size > maxLine }
@@ -63,12 +68,15 @@ func (l *lines) next() (line, error) {
 	}
 	first := l.offset == 0
 	l.number++
+	out := line{number: l.number, lines: l.number, start: l.offset, end: l.offset + size, size: size}
 	l.offset += size
-	out := line{number: l.number, end: l.offset, size: size}
 	if size > l.limit+2 {
 		return out, nil
 	}
 	body := trimLine(l.buf, first)
+	if first && bytes.HasPrefix(l.buf, byteOrderMark) {
+		out.start += int64(len(byteOrderMark))
+	}
 	out.size = int64(len(body))
 	if out.size <= l.limit {
 		out.body = body

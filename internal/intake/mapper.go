@@ -29,6 +29,7 @@ const (
 	TurnPerson     Turn = 2 // grouped by the person it names
 	TurnIdentifier Turn = 3 // names its person by an identifier: after all those that bring identifiers
 	TurnDelete     Turn = 4 // takes something back: last
+	TurnOrder      Turn = 5 // in the order of the file: each is about a person of its own
 )
 
 // Message is one message of a source: a line, or one entry of a bundle in a line.

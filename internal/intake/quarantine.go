@@ -97,17 +97,39 @@ func (in *Intake) Quarantine(ctx context.Context, tx *store.Tx, imp id.Import, a
 	return all, nil
 }
 
-// Raw gives a message as it came, by its place in the quarantine: for the person who settles it. The caller writes the view into the
-// ledger.
+// Raw gives a message as it came, by its place in raw: for the person who settles it. The caller writes the view into the ledger.
 func (in *Intake) Raw(ctx context.Context, tx *store.Tx, imp id.Import, rawSeq int64) (Message, error) {
+	m, _, err := in.rawAt(ctx, tx, imp, rawSeq)
+	return m, err
+}
+
+// RawLine gives a message as it came that stands with many others in one row of raw: a record of a CSV file.
+func (in *Intake) RawLine(ctx context.Context, tx *store.Tx, imp id.Import, rawSeq, line int64) (found Message, err error) {
+	m, _, err := in.rawAt(ctx, tx, imp, rawSeq)
+	if err != nil || m.Turn != TurnOrder {
+		return m, err
+	}
+	err = unpackBlock(m.Body, func(at int64, one Message) error {
+		if at == line {
+			found = one
+		}
+		return nil
+	})
+	if err == nil && found.Body == nil {
+		err = fault.New(fault.NotFound, "there is no such message").At("%s", imp)
+	}
+	return found, err
+}
+
+func (in *Intake) rawAt(ctx context.Context, tx *store.Tx, imp id.Import, rawSeq int64) (Message, int64, error) {
 	var (
 		turn, file, line int64
 		subject, sealed  []byte
 	)
 	if err := tx.QueryRow(ctx, selectRaw, tx.Organisation(), imp, rawSeq).Scan(&turn, &subject, &file, &line, &sealed); err != nil {
-		return Message{}, fault.Wrap(fault.NotFound, err, "there is no such message").At("%s", imp)
+		return Message{}, 0, fault.Wrap(fault.NotFound, err, "there is no such message").At("%s", imp)
 	}
 	m, err := in.openRaw(ctx, tx, imp, rawSeq, sealed)
 	m.Turn = Turn(turn)
-	return m, err
+	return m, line, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carepost/carepost/internal/fault"
+	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
 )
 
@@ -16,6 +17,7 @@ import (
 const (
 	chunkMessages = 512
 	chunkBytes    = 4 << 20
+	blockChunks   = 4 // so many times the messages in a chunk of records, which are short
 	tellEvery     = 250 * time.Millisecond
 )
 
@@ -39,6 +41,9 @@ func (w *worker) read(ctx context.Context) error {
 	})
 }
 
+// blockKind is the kind of a row of raw that holds a block.
+const blockKind = "block"
+
 // chunk is a part of a file that was read and split.
 type chunk struct {
 	messages []staged
@@ -60,7 +65,7 @@ type staged struct {
 }
 
 func (w *worker) readFile(ctx context.Context, f *File) error {
-	src, err := f.open(w.job.line, w.job.offset)
+	src, err := f.open(w.mapper, w.job.line, w.job.offset)
 	if err != nil {
 		return err
 	}
@@ -99,7 +104,11 @@ func (w *worker) readFile(ctx context.Context, f *File) error {
 
 func (w *worker) nextChunk(src *source) *chunk {
 	c := &chunk{}
-	for len(c.messages) < w.Chunk && c.bytes < chunkBytes {
+	most := w.Chunk
+	if _, cuts := w.mapper.(Cutting); cuts {
+		most *= blockChunks
+	}
+	for len(c.messages) < most && c.bytes < chunkBytes {
 		l, err := src.next()
 		if errors.Is(err, io.EOF) {
 			c.last = true
@@ -119,7 +128,14 @@ func (w *worker) nextChunk(src *source) *chunk {
 
 // add splits a line into messages.
 func (c *chunk) add(mapper Mapper, l *line) {
-	c.offset, c.line = l.end, l.number
+	c.offset, c.line = l.end, l.lines
+	if l.reason != "" {
+		c.lines++
+		body := slices.Clone(l.body)
+		c.bytes += len(body)
+		c.messages = append(c.messages, staged{Message: Message{Kind: unknownKind, Body: body}, line: l.number, reason: l.reason, lost: l.lost})
+		return
+	}
 	if l.tooLong() {
 		c.lines++
 		c.messages = append(c.messages, staged{Message: Message{Kind: unknownKind}, line: l.number, reason: ReasonTooLong, lost: true})
@@ -184,6 +200,7 @@ func (w *worker) keep(ctx context.Context, tx *store.Tx, next *job, c *chunk) er
 	}
 	f := &next.record.Files[next.file]
 	rows := rawRows{file: next.file}
+	block, begins := []byte(nil), int64(0)
 	r := next.record.Result
 	r.Lines, r.Blank = r.Lines+c.lines, r.Blank+c.blank
 	for i := range c.messages {
@@ -192,6 +209,13 @@ func (w *worker) keep(ctx context.Context, tx *store.Tx, next *job, c *chunk) er
 		n.Read++
 		f.count(m)
 		seq := int64(0)
+		if m.Turn == TurnOrder && m.reason == "" {
+			if len(block) == 0 {
+				begins = m.line
+			}
+			block = packBlock(block, m)
+			continue
+		}
 		if !m.lost {
 			next.seq++
 			seq = next.seq
@@ -219,6 +243,14 @@ func (w *worker) keep(ctx context.Context, tx *store.Tx, next *job, c *chunk) er
 		case m.Turn == TurnReferred:
 			n.Applied++
 		}
+	}
+	if len(block) > 0 {
+		next.seq++
+		sealed, err := key.Seal(rawCell(next.id, next.seq), packRaw(&Message{Kind: blockKind, Body: block}))
+		if err != nil {
+			return err
+		}
+		rows.add(next.seq, TurnOrder, make([]byte, seal.BlindSize), begins, sealed)
 	}
 	if err := rows.insert(ctx, tx, next.id); err != nil {
 		return err

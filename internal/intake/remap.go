@@ -7,6 +7,7 @@ import (
 	"github.com/carepost/carepost/internal/fault"
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/people"
+	"github.com/carepost/carepost/internal/seal"
 	"github.com/carepost/carepost/internal/store"
 )
 
@@ -16,8 +17,11 @@ func (in *Intake) Remap(ctx context.Context, scope id.Scope, imp id.Import, prog
 	if err != nil {
 		return nil, err
 	}
-	mapper := in.mappers[j.record.Format]
-	if j.state != StateDone || mapper == nil {
+	mapper, err := in.mapper(j.record.Format, j.record.Settings)
+	if err != nil {
+		return nil, err
+	}
+	if j.state != StateDone && j.state != StateRemap {
 		return nil, fault.New(fault.Conflict, "the import is %s", j.state).At("%s", imp).Hint("only a finished import can be mapped again")
 	}
 	w := &worker{Intake: in, scope: scope, mapper: mapper, job: j, progress: progress, again: true}
@@ -73,7 +77,7 @@ func (w *worker) splitAgain(ctx context.Context) error {
 			return err
 		}
 		for _, q := range rows {
-			m, err := w.Raw(ctx, tx, next.id, q.raw)
+			m, line, err := w.rawAt(ctx, tx, next.id, q.raw)
 			if err != nil {
 				return err
 			}
@@ -85,7 +89,12 @@ func (w *worker) splitAgain(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			sealed, err := w.Keys.Seal(ctx, tx, purpose, rawCell(next.id, q.raw), packRaw(&messages[0]))
+			kept := &messages[0]
+			if kept.Turn == TurnOrder {
+				subject = make([]byte, seal.BlindSize)
+				kept = &Message{Kind: blockKind, Body: packBlock(nil, &staged{Message: *kept, line: line})}
+			}
+			sealed, err := w.Keys.Seal(ctx, tx, purpose, rawCell(next.id, q.raw), packRaw(kept))
 			if err != nil {
 				return err
 			}
@@ -190,9 +199,13 @@ func (in *Intake) settleOne(ctx context.Context, tx *store.Tx, j *job, q waiting
 	if err != nil {
 		return false, err
 	}
+	mapper, err := in.mapper(j.record.Format, j.record.Settings)
+	if err != nil {
+		return false, err
+	}
 	w := &worker{Intake: in}
 	look := w.looker(ctx, tx, j.record.Source)
-	u := mapOne(in.mappers[j.record.Format], &Context{
+	u := mapOne(mapper, &Context{
 		Source: j.record.Source, Received: j.started, Country: j.record.Country, Whitelist: people.Whitelist{Systems: j.record.Systems}, Look: look.find,
 	}, &rawRow{message: m})
 	if u.reason != "" || u.waits || look.err != nil {

@@ -19,11 +19,12 @@ type Result struct {
 	Blank       int64             `json:"blank"`
 	Kinds       map[string]*Count `json:"kinds"`
 	People      PeopleCount       `json:"people"`
-	Facts       int64             `json:"facts"`     // versions of resources written
-	Same        int64             `json:"same"`      // resources that said nothing new
-	Stale       int64             `json:"stale"`     // resources older than what is known
-	Events      int64             `json:"events"`    // appended
-	Retracted   int64             `json:"retracted"` // events taken back
+	Facts       int64             `json:"facts"`                // versions of resources written
+	Same        int64             `json:"same"`                 // resources that said nothing new
+	Stale       int64             `json:"stale"`                // resources older than what is known
+	Events      int64             `json:"events"`               // appended
+	Retracted   int64             `json:"retracted"`            // events taken back
+	Suppressed  int64             `json:"suppressed,omitempty"` // addresses that were not suppressed before
 	Quarantined int64             `json:"quarantined"`
 	Waiting     int64             `json:"waiting"` // applied in part; the rest when another message comes
 	Reasons     map[string]int64  `json:"reasons"` // of what was quarantined
@@ -113,6 +114,15 @@ func (r *Result) warn(w people.Warning, kind string, file int, line int64) {
 	case len(r.Warnings) < maxWarnings:
 		r.Warnings = append(r.Warnings, WarningCount{kind, w.Field, w.Reason, 1, file, line})
 	}
+}
+
+// Nothing tells whether something was there and nothing of it could be applied.
+func (r *Result) Nothing() bool {
+	applied := r.Suppressed
+	for _, n := range r.Kinds {
+		applied += n.Applied
+	}
+	return r.Lines > 0 && applied == 0
 }
 
 // applied adds what one batch did.

@@ -10,7 +10,7 @@ done_subject = ?, done_seq = ?, changed_at = ?, record = ? WHERE organisation_id
 	selectImport = `SELECT state, version, cursor_file, cursor_offset, cursor_line, last_seq, done_turn, done_subject, done_seq, started_at, changed_at, record
 FROM import WHERE organisation_id = ? AND id = ?`
 
-	selectUnfinished = `SELECT id FROM import WHERE organisation_id = ? AND state IN (1, 2) ORDER BY id`
+	selectUnfinished = `SELECT id FROM import WHERE organisation_id = ? AND state IN (1, 2, 6, 7) ORDER BY id`
 
 	selectImports = `SELECT id, state, version, cursor_file, cursor_offset, cursor_line, last_seq, done_turn, done_subject, done_seq, started_at, changed_at, record
 FROM import WHERE organisation_id = ? ORDER BY id DESC LIMIT ?`

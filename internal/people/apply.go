@@ -170,7 +170,7 @@ func (b *batch) takeProfile(m *member, c *Change) error {
 		strong = append(strong, contains(c.Match, x))
 	}
 	profile.Inactive = !c.Active
-	r := &FactRecord{Kind: uint32(FactProfile), State: uint32(StateActive), Resource: c.Subject, Profile: packProfile(&profile, strong)}
+	r := &FactRecord{Kind: uint32(FactProfile), State: uint32(StateActive), Resource: c.profileKey(), Profile: packProfile(&profile, strong)}
 	r.Profile.ReplacedBy = c.ReplacedBy
 	if !c.Updated.IsZero() {
 		r.UpdatedMs = c.Updated.UnixMilli()

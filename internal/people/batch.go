@@ -30,6 +30,7 @@ type batch struct {
 	children    map[id.Person][]*member // by the survivor
 	blinds      map[blindKey]blind      // computed once
 	named       map[id.Person]bool      // whom the changes were about
+	said        []id.UUID               // rows of earlier imports that say the same
 	quiet       bool                    // the caller writes the ledger's entry
 	applied     Applied
 }
@@ -229,12 +230,20 @@ func (b *batch) lookUp(ctx context.Context, changes []Change) (map[id.Person]boo
 func resourcesOf(c *Change) []string {
 	keys := make([]string, 0, len(c.Facts)+len(c.Delete)+1)
 	if c.Profile != nil {
-		keys = append(keys, c.Subject)
+		keys = append(keys, c.profileKey())
 	}
 	for i := range c.Facts {
 		keys = append(keys, c.Facts[i].Resource)
 	}
 	return append(keys, c.Delete...)
+}
+
+// profileKey gives the source's key of the profile: the person's, and the kind of file when there are several.
+func (c *Change) profileKey() string {
+	if c.Part == "" {
+		return c.Subject
+	}
+	return c.Subject + " " + c.Part
 }
 
 func keysOf[V any](m map[blind]V) []blind {

@@ -90,6 +90,7 @@ const (
 	TextInterpreted = "interpreted" // H, L, A, ...
 	TextMinutes     = "minutes"     // how long an appointment is
 	TextScope       = "scope"       // of a consent
+	TextTopic       = "topic"       // of a consent to a topic
 	TextProvision   = "provision"   // permit or deny
 	TextPurpose     = "purpose"     // codes, comma-separated
 	TextName        = "name"        // of a proxy
@@ -120,7 +121,8 @@ type Change struct {
 	Source     string
 	Subject    string       // the source's key of the person: "Patient/p1"
 	Match      []Identifier // strong identifiers to find the person by, besides Subject
-	Profile    *Core        // the whole profile as this source knows it
+	Profile    *Core        // the whole profile as this source knows it, or as one kind of its files does
+	Part       string       // which kind of file the profile is of, when the source has several: each is a version of its own
 	Active     bool         // the source calls the record active; false with ReplacedBy is a merged one
 	ReplacedBy string       // the source's key of the survivor
 	Updated    time.Time

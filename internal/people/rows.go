@@ -48,7 +48,7 @@ func (r *eventRows) add(w *writes, m *member, e *eventRow, state int64) error {
 	m.projectedTo = max(m.projectedTo, e.seq)
 	r.seqs, r.sources, r.states = append(r.seqs, e.seq), append(r.sources, w.sourceIDs[e.source]), append(r.states, state)
 	r.persons, r.ids, r.keys = append(r.persons, m.id[:]), append(r.ids, bytesOf(e.id)), append(r.keys, bytesOf(e.key))
-	r.imports, r.records = append(r.imports, bytesOf(e.imported)), append(r.records, sealed)
+	r.imports, r.records = append(r.imports, importOf(e)), append(r.records, sealed)
 	return nil
 }
 
@@ -112,4 +112,27 @@ func (w *writes) flushArrays(ctx context.Context) (written int64, err error) {
 	e := &w.events
 	exec("events", len(e.ids), insertEvents, org, now, e.seqs, e.persons, e.ids, e.sources, e.keys, e.states, e.imports, e.records)
 	return written, err
+}
+
+// importOf gives the import of a row; nil for what no import says by itself.
+func importOf(e *eventRow) []byte {
+	if e.imported.IsZero() {
+		return nil
+	}
+	return bytesOf(e.imported)
+}
+
+// writeSaid notes which rows of earlier imports this one says too.
+func (b *batch) writeSaid(ctx context.Context) error {
+	if len(b.said) == 0 {
+		return nil
+	}
+	rows := make([][]any, 0, len(b.said))
+	for _, x := range b.said {
+		rows = append(rows, []any{b.tx.Organisation(), b.imp, x})
+	}
+	if _, err := b.tx.ExecEach(ctx, insertSaid, rows); err != nil {
+		return fmt.Errorf("note what an import says too: %w", err)
+	}
+	return nil
 }

@@ -137,10 +137,11 @@ const (
 	countImported = `SELECT count(DISTINCT CASE WHEN person_id < ? THEN person_id END), count(DISTINCT CASE WHEN person_id >= ? THEN person_id END)
 FROM fact WHERE organisation_id = ? AND import_id = ?`
 
-	selectImported = `SELECT DISTINCT person_id FROM fact WHERE organisation_id = ? AND import_id = ? AND state < 3 AND person_id > ?
+	selectImported = `SELECT person_id FROM fact WHERE organisation_id = ? AND import_id = ? AND state < 3 AND person_id > ?
+UNION SELECT person_id FROM event WHERE organisation_id = ? AND import_id = ? AND state = 1 AND person_id > ?
 ORDER BY person_id LIMIT ?`
 
-	selectImportedRows = `SELECT person_id, id, source_id, resource, state, ended_at, ended_by FROM fact
+	selectImportedRows = `SELECT person_id, id, source_id, resource, state, ended_at, ended_by, record FROM fact
 WHERE organisation_id = ? AND person_id IN {{blobs}} AND import_id = ? AND state < 3 ORDER BY person_id, id`
 
 	selectReplaced = `SELECT person_id, id, source_id, resource, import_id, record FROM fact
@@ -149,6 +150,19 @@ WHERE organisation_id = ? AND ended_by = ? AND import_id <> ? AND state = 2 AND 
 	withdrawFact = `UPDATE fact SET state = 3, ended_at = ?, ended_by = NULL WHERE organisation_id = ? AND person_id = ? AND id = ? AND state < 3`
 
 	restoreFact = `UPDATE fact SET state = 1, ended_at = 0, ended_by = NULL WHERE organisation_id = ? AND person_id = ? AND id = ? AND state = 2`
+
+	insertSaid = `INSERT INTO fact_said (organisation_id, import_id, row_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
+
+	selectSaid = `SELECT row_id, import_id FROM fact_said WHERE organisation_id = ? AND row_id IN {{blobs}} AND import_id <> ? ORDER BY row_id, import_id DESC`
+
+	deleteSaid = `DELETE FROM fact_said WHERE organisation_id = ? AND import_id = ? AND row_id = ?`
+
+	forgetSaid = `DELETE FROM fact_said WHERE organisation_id = ? AND import_id = ? AND row_id IN (
+SELECT row_id FROM fact_said WHERE organisation_id = ? AND import_id = ? ORDER BY row_id LIMIT ?)`
+
+	ownFact = `UPDATE fact SET import_id = ? WHERE organisation_id = ? AND person_id = ? AND id = ?`
+
+	ownEvent = `UPDATE event SET import_id = ? WHERE organisation_id = ? AND seq = ?`
 
 	handOnFact = `UPDATE fact SET ended_by = ?, ended_at = ? WHERE organisation_id = ? AND person_id = ? AND id = ? AND state = 2`
 )

@@ -28,6 +28,7 @@ func (b *batch) takeFact(m *member, source string, r *FactRecord) (bool, error) 
 		}
 		if same && holder == m {
 			b.applied.Same++
+			b.saidAgain(cur.imported, cur.id.UUID())
 			return false, nil
 		}
 		if holder == m {
@@ -113,8 +114,11 @@ func (b *batch) takeEvent(m *member, c *Change, e *Event) {
 		}
 		return
 	}
-	if holder != nil && holder.standing(n) >= 0 {
-		return
+	if holder != nil {
+		if at := holder.standing(n); at >= 0 {
+			b.saidAgain(holder.events[at].imported, holder.events[at].id.UUID())
+			return
+		}
 	}
 	b.addEvent(m, c.Source, e, false)
 	b.eventOwners[n] = m.id
@@ -130,7 +134,10 @@ func (m *member) standing(n named) int {
 }
 
 func (b *batch) addEvent(m *member, source string, e *Event, derived bool) {
-	row := eventRow{id: id.New[id.Event](), source: source, imported: b.imp, record: packEvent(e, derived), fresh: true}
+	row := eventRow{id: id.New[id.Event](), source: source, record: packEvent(e, derived), fresh: true}
+	if !derived {
+		row.imported = b.imp // what facts say goes with the facts
+	}
 	m.events = append(m.events, row)
 	m.changed = true
 	m.counts.events++
@@ -148,4 +155,11 @@ func (b *batch) fact(m *member, row *factRow) Fact {
 	f := unpackFact(row.record)
 	f.ID, f.Source, f.Import = row.id, row.source, row.imported
 	return f
+}
+
+// saidAgain notes that this import says what a row of an earlier one says: should that one be undone, the row is this one's.
+func (b *batch) saidAgain(before id.Import, row id.UUID) {
+	if before != b.imp && !before.IsZero() && !b.imp.IsZero() {
+		b.said = append(b.said, row)
+	}
 }

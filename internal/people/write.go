@@ -18,6 +18,9 @@ var errMeanwhile = fault.New(fault.Conflict, "the record was written by another 
 
 // write writes what the batch changed, people in the order of their ids.
 func (b *batch) write(ctx context.Context) error {
+	if err := b.writeSaid(ctx); err != nil {
+		return err
+	}
 	var changed []*member
 	events := 0
 	for _, m := range b.sortedMembers() {
@@ -178,7 +181,7 @@ func (w *writes) eventsOf(ctx context.Context, m *member) error {
 		if n != 1 {
 			return errMeanwhile.At("%s", e.id)
 		}
-		back := eventRow{id: id.New[id.Event](), source: e.source, key: e.key, imported: w.imp, record: e.record}
+		back := eventRow{id: id.New[id.Event](), source: e.source, key: e.key, record: e.record}
 		if err := w.events.add(w, m, &back, eventRetracts); err != nil {
 			return err
 		}

@@ -68,6 +68,16 @@ CREATE UNIQUE INDEX fact_current ON fact (organisation_id, source_id, resource) 
 CREATE INDEX fact_import ON fact (organisation_id, import_id, person_id);
 CREATE INDEX fact_ended ON fact (organisation_id, ended_by, resource) WHERE ended_by IS NOT NULL;
 
+-- Imports that said what a current row (a fact, or an event) of an earlier import said already: should that one be undone, it is theirs.
+CREATE TABLE fact_said (
+	organisation_id {{int}} NOT NULL,
+	import_id       {{blob}} NOT NULL,
+	row_id          {{blob}} NOT NULL,
+	PRIMARY KEY (organisation_id, import_id, row_id)
+){{clustered}};
+
+CREATE INDEX fact_said_row ON fact_said (organisation_id, row_id, import_id);
+
 -- Events, appended in the order of their numbers. state: 1 stands, 2 taken back, 3 takes one back.
 CREATE TABLE event (
 	organisation_id {{int}} NOT NULL,
@@ -77,7 +87,7 @@ CREATE TABLE event (
 	source_id       {{int}} NOT NULL,
 	key             {{blob}} NOT NULL, -- blind: the source's key of the event
 	state           {{int}} NOT NULL,
-	import_id       {{blob}},
+	import_id       {{blob}}, -- of what a source itself sends; events that facts say have none
 	made_at         {{int}} NOT NULL,
 	record          {{blob}} NOT NULL, -- sealed under the person's key
 	PRIMARY KEY (organisation_id, seq)
@@ -85,3 +95,4 @@ CREATE TABLE event (
 
 CREATE UNIQUE INDEX event_key ON event (organisation_id, source_id, key) WHERE state = 1;
 CREATE INDEX event_person ON event (organisation_id, person_id, seq);
+CREATE INDEX event_import ON event (organisation_id, import_id, person_id) WHERE import_id IS NOT NULL;

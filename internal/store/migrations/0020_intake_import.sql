@@ -3,7 +3,7 @@
 CREATE TABLE import (
 	organisation_id {{int}} NOT NULL,
 	id              {{blob}} NOT NULL,
-	state           {{int}} NOT NULL, -- 1 reading, 2 applying, 3 done, 4 failed, 5 undone
+	state           {{int}} NOT NULL, -- 1 reading, 2 applying, 3 done, 4 failed, 5 undone, 6 being undone, 7 to be mapped again
 	version         {{int}} NOT NULL, -- one process works on an import: the other finds another version
 	cursor_file     {{int}} NOT NULL,
 	cursor_offset   {{int}} NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE import (
 ){{strict}};
 
 -- Every message as it came, sealed and committed before it is applied. turn: 0 never applied, 1 referred to by others, 2 of a person,
--- 3 of whoever has an identifier, 4 deletions.
+-- 3 of whoever has an identifier, 4 deletions, 5 a block of many messages, each of a person of its own.
 CREATE TABLE raw (
 	organisation_id {{int}} NOT NULL,
 	import_id       {{blob}} NOT NULL,
