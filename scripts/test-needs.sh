@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go, from Debian 12: gcc for the race detector, PostgreSQL (a server, not a running one), and
-# outside verifiers for DKIM and TLS and of the envelope. It needs root only when something is missing.
+# outside verifiers for DKIM and TLS and of the envelope, and strace to see what is synced before what is said. It needs root only when
+# something is missing.
 set -euo pipefail
-needs=(gcc libc6-dev postgresql-15 opendkim-tools openssl python3-cryptography)
+needs=(gcc libc6-dev postgresql-15 opendkim-tools openssl python3-cryptography strace)
 missing=()
 for p in "${needs[@]}"; do
   dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io/fs"
+	"time"
 )
 
 // Migrate brings a store forward with other files than the embedded ones.
@@ -44,6 +45,11 @@ func InspectBytes(b []byte) error { return inspectExport(bytes.NewReader(b), &In
 
 // Skewed compares the clocks of this machine and of PostgreSQL's.
 var Skewed = skewed
+
+// SteadyClock is the clock of SQLite over another reading.
+func SteadyClock(read func() (time.Time, time.Duration)) func() time.Time {
+	return (&steadyClock{read: read}).now
+}
 
 // Beat has a node beat now.
 func Beat(ctx context.Context, n *Node) error { return n.refresh(ctx) }

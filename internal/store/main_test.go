@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 		holdChild()
 	case "disk":
 		diskChild()
+	case "lock":
+		lockChild()
+	case "acts":
+		actsChild()
 	}
 	os.Exit(m.Run())
 }

@@ -33,6 +33,9 @@ func (s *Store) fault(err error) error {
 	}
 	code := sqliteCode(err)
 	switch {
+	case sqliteBusy(code):
+		return fault.Wrap(fault.Unavailable, err, "another program holds the database locked").
+			Hint("end what works on the file beside carepost; carepost backup copies it while it runs")
 	case sqliteFull(code):
 		// Nothing of the group was kept. Unlike a failed sync this may be tried again once there is room.
 		return fault.Wrap(fault.Unavailable, err, "the disk of the data folder is full").Hint("make room; nothing that was acknowledged is lost")

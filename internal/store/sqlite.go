@@ -85,6 +85,8 @@ func sqliteBroken(code int) bool {
 	return false
 }
 
+func sqliteBusy(code int) bool { return code&0xff == sqlite3.SQLITE_BUSY }
+
 func sqliteFull(code int) bool { return code&0xff == sqlite3.SQLITE_FULL }
 
 // cached wraps the driver's connector so that every connection keeps its prepared statements.

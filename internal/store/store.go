@@ -31,7 +31,7 @@ const (
 type Options struct {
 	Dir      string           // SQLite: the data folder, made and locked
 	DSN      string           // PostgreSQL: postgres://...; when empty, SQLite in Dir
-	Now      func() time.Time // the clock of Tx.Now; nil: time.Now
+	Now      func() time.Time // the clock of Tx.Now; nil: the machine's, which never goes back, or the server's
 	MaxBatch int              // SQLite: closures in one group commit; 0: 512
 	MaxHold  time.Duration    // SQLite: a group that has run so long takes no more closures, so that the first is answered soon; 0: 25 ms
 	Life     time.Duration    // PostgreSQL: how long a node counts as live without a sign of life; 0: 15 s
@@ -83,7 +83,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case o.DSN != "":
 		s.now = s.clock.now
 	default:
-		s.now = time.Now
+		s.now = (&steadyClock{read: machineClock}).now
 	}
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = defaultMaxBatch
