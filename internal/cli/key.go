@@ -270,11 +270,7 @@ func (c *keyVerifyCommand) Run(e *env) error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "the certificate cannot be read").At("%s", c.File)
 	}
-	key, err := keyText(c.Key)
-	if err != nil {
-		return err
-	}
-	text, origin, err := ledger.VerifyStatement(signed, key)
+	text, origin, err := ledger.VerifyStatement(signed, keyText(c.Key))
 	if err != nil {
 		return err
 	}
