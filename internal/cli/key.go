@@ -174,7 +174,7 @@ func (e *env) typed(question string) (string, error) {
 }
 
 func writeNew(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "the certificate cannot be written; `carepost key certificates` shows it again").At("%s", path)
 	}

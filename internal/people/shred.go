@@ -137,7 +137,7 @@ func (b *batch) forgetIdentifiers(ctx context.Context, m *member) error {
 func (p *People) subjects() seal.Subjects {
 	return seal.Subjects{
 		NotUnder: func(ctx context.Context, tx *store.Tx, bucket byte, key [4]byte, after id.UUID, limit int) ([]seal.Wrapped, error) {
-			rows, err := tx.Query(ctx, selectNotUnder, tx.Organisation(), []byte{bucket}, key[:], after[:], limit) //nolint:sqlclosecheck // each reads it to the end and closes it
+			rows, err := tx.Query(ctx, selectNotUnder, tx.Organisation(), []byte{bucket}, key[:], after[:], limit)
 			if err != nil {
 				return nil, fmt.Errorf("list people by the key of their bucket: %w", err)
 			}
