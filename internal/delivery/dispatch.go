@@ -3,6 +3,8 @@ package delivery
 import (
 	"container/heap"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -52,6 +54,7 @@ type dispatcher struct {
 	waiting []*lane
 	kick    chan struct{}
 	workers sync.WaitGroup
+	seen    stream // where the last look through the table ended
 }
 
 // alarm is a moment at which a lane is looked at.
@@ -73,21 +76,33 @@ func (a *alarms) Pop() any {
 	return x
 }
 
-// reserve is the share of all connections, one in so many, that waits for codes and care.
-const reserve = 8
+// The shares of all connections, one in so many, that marketing leaves to codes and care, and all others to codes.
+const (
+	reserve      = 8
+	reserveCodes = 16
+)
 
 func (e *Engine) dispatch(ctx context.Context) {
-	d := &dispatcher{e: e, lanes: map[int64]*lane{}, kick: make(chan struct{}, 1)}
+	d := &dispatcher{e: e, lanes: map[int64]*lane{}, kick: make(chan struct{}, 1), seen: beforeAll}
 	// Connections finish what they have begun; after the grace they are cut.
 	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	nextScan := time.Time{}
+	nextScan, first := time.Time{}, true
 	for ctx.Err() == nil {
 		now := e.o.Now()
 		if !now.Before(nextScan) {
 			began := time.Now()
-			warn(ctx, "the table cannot be looked through", d.scan(ctx))
-			nextScan = e.o.Now().Add(max(e.s.Poll, 10*time.Since(began)))
+			err := d.scan(ctx, began.Add(scanTime))
+			warn(ctx, "the table cannot be looked through", err)
+			whole := err == nil && d.seen == beforeAll
+			pause := 10 * time.Since(began)
+			if whole {
+				pause = max(pause, e.s.Poll)
+			}
+			if first && err == nil {
+				first, pause = !whole, 0 // what an earlier run left is found at once
+			}
+			nextScan = e.o.Now().Add(pause)
 		}
 		wait := d.start(ctx, hard, e.o.Now(), nextScan)
 		select {
@@ -148,30 +163,40 @@ func (d *dispatcher) note(h hint) {
 	heap.Push(&d.alarms, alarm{h.due, h.lane})
 }
 
-// scan reads which streams have rows: what hints have missed, what another node wrote, what time brought.
-func (d *dispatcher) scan(ctx context.Context) error {
+// scanTime bounds one look through the streams: hints wait meanwhile. It goes on where it ended, at a tenth of the time.
+const scanTime = 50 * time.Millisecond
+
+// beforeAll stands before every stream.
+var beforeAll = stream{lane: -1}
+
+// scan reads which streams have rows: what hints have missed, what another node wrote, what time brought. It reads the codes that are due,
+// then streams from where the last look ended, until the end or the given moment.
+func (d *dispatcher) scan(ctx context.Context, until time.Time) error {
 	var all []hint
-	err := d.e.o.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
-		rows, err := tx.Query(ctx, sqlStreams)
-		if err != nil {
-			return fmt.Errorf("read streams: %w", err)
+	seen := d.seen
+	err := d.e.o.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) (err error) {
+		if all, err = urgent(ctx, tx, store.Millis(d.e.o.Now())); err != nil {
+			return err
 		}
-		defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
-		all = all[:0]
-		for rows.Next() {
-			var h hint
-			var due int64
-			if err := rows.Scan(&h.lane, &h.priority, &h.org, &due); err != nil {
+		for seen = d.seen; ; {
+			h, err := streamAfter(ctx, tx, seen)
+			if errors.Is(err, sql.ErrNoRows) {
+				seen = beforeAll
+				return nil
+			}
+			if err != nil {
 				return fmt.Errorf("read streams: %w", err)
 			}
-			h.due = store.Time(due)
-			all = append(all, h)
+			all, seen = append(all, h), h.stream
+			if !time.Now().Before(until) {
+				return nil
+			}
 		}
-		return rows.Err()
 	})
 	if err != nil {
 		return err
 	}
+	d.seen = seen
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, h := range all {
@@ -184,6 +209,33 @@ func (d *dispatcher) scan(ctx context.Context) error {
 		d.note(h)
 	}
 	return nil
+}
+
+// streamAfter gives the stream behind another that has rows, and when its first is due.
+func streamAfter(ctx context.Context, tx *store.Tx, s stream) (h hint, err error) {
+	var due int64
+	err = tx.QueryRow(ctx, sqlStreamAfter, s.lane, int64(s.priority), s.org).Scan(&h.lane, &h.priority, &h.org, &due)
+	h.due = store.Time(due)
+	return h, err
+}
+
+// urgent gives the streams of codes that have rows due.
+func urgent(ctx context.Context, tx *store.Tx, now int64) (all []hint, err error) {
+	rows, err := tx.Query(ctx, sqlUrgent, now)
+	if err != nil {
+		return nil, fmt.Errorf("read streams of codes: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // read to the end, whose error is checked
+	for rows.Next() {
+		var h hint
+		var due int64
+		if err := rows.Scan(&h.lane, &h.priority, &h.org, &due); err != nil {
+			return nil, fmt.Errorf("read streams of codes: %w", err)
+		}
+		h.due = store.Time(due)
+		all = append(all, h)
+	}
+	return all, rows.Err()
 }
 
 // start gives workers to lanes whose time has come, and says how long there is nothing to do.
@@ -246,7 +298,7 @@ func (l *lane) top(now time.Time) (Priority, bool) {
 	return best, found
 }
 
-// spawn starts a worker when lane and engine have a connection left. Marketing leaves the last ones to what is more urgent.
+// spawn starts a worker when lane and engine have a connection left. The last ones are left to what is more urgent.
 func (d *dispatcher) spawn(ctx, hard context.Context, l *lane, top Priority) {
 	laneMax, allMax := l.shape.now.connections, d.e.o.Connections
 	if top >= PriorityMarketing {
@@ -254,6 +306,8 @@ func (d *dispatcher) spawn(ctx, hard context.Context, l *lane, top Priority) {
 			laneMax--
 		}
 		allMax -= allMax / reserve
+	} else if top > PriorityCode {
+		allMax -= allMax / reserveCodes
 	}
 	if l.workers >= laneMax {
 		return

@@ -25,7 +25,7 @@ type Engine struct {
 	o     Options
 	s     Schedule
 	hints chan hint
-	route chan struct{}
+	route [2]chan struct{} // wakes the routers: of codes, and of the rest
 
 	mu    sync.Mutex
 	lanes map[string]int64 // by source and group: the number of the lane
@@ -89,7 +89,7 @@ func New(o Options) (*Engine, error) {
 		o.Hello = name
 	}
 	return &Engine{
-		o: o, s: o.Schedule.filled(), hints: make(chan hint, 4096), route: make(chan struct{}, 1),
+		o: o, s: o.Schedule.filled(), hints: make(chan hint, 4096), route: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)},
 		lanes: map[string]int64{}, plain: map[string]time.Time{}, tls: map[string]tls.ClientSessionCache{}, signing: map[keySlot]heldKeys{},
 		open: leases{rows: map[int64]int{}}, results: make(chan record, 1024),
 	}, nil
@@ -108,7 +108,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	committer.Go(func() { e.commitAll(ctx) })
 	leases.Go(func() { e.live(held) })
 	rest.Go(func() { e.keep(ctx) })
-	rest.Go(func() { e.routeAll(ctx) })
+	rest.Go(func() { e.routeAll(ctx, e.route[0], PriorityCode) })
+	rest.Go(func() { e.routeAll(ctx, e.route[1], PriorityCare, PriorityMarketing) })
 	rest.Go(func() { e.dispatch(ctx) })
 	rest.Wait()
 	close(e.results)
@@ -207,9 +208,11 @@ func (e *Engine) tell(h hint) {
 }
 
 func (e *Engine) wakeRouter() {
-	select {
-	case e.route <- struct{}{}:
-	default:
+	for _, c := range e.route {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ type domainKey struct {
 
 // router finds lanes for rows that have none.
 type router struct {
-	e *Engine
+	e          *Engine
+	priorities []Priority
 
 	mu      sync.Mutex
 	busy    map[domainKey]bool
@@ -40,8 +41,9 @@ type router struct {
 	asking  sync.WaitGroup
 }
 
-func (e *Engine) routeAll(ctx context.Context) {
-	r := &router{e: e, busy: map[domainKey]bool{}, pending: map[id.Message]bool{}, tries: map[domainKey]int{}, slots: make(chan struct{}, routeAtOnce)}
+// routeAll routes rows of some priorities. Codes have a router of their own: no campaign to domains that do not answer stands before them.
+func (e *Engine) routeAll(ctx context.Context, wake <-chan struct{}, priorities ...Priority) {
+	r := &router{e: e, priorities: priorities, busy: map[domainKey]bool{}, pending: map[id.Message]bool{}, tries: map[domainKey]int{}, slots: make(chan struct{}, routeAtOnce)}
 	for {
 		more, err := r.round(ctx)
 		warn(ctx, "rows cannot be routed", err)
@@ -52,7 +54,7 @@ func (e *Engine) routeAll(ctx context.Context) {
 		case <-ctx.Done():
 			r.asking.Wait()
 			return
-		case <-e.route:
+		case <-wake:
 		case <-time.After(e.s.Poll):
 		}
 	}
@@ -104,22 +106,15 @@ func (r *router) round(ctx context.Context) (bool, error) {
 func (r *router) read(ctx context.Context, limit int) ([]*row, error) {
 	var rows []*row
 	err := r.e.o.Store.Read(ctx, id.System(id.Installation), func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.Query(ctx, sqlRouting, store.Millis(r.e.o.Now()), limit)
-		if err != nil {
-			return fmt.Errorf("read rows to route: %w", err)
-		}
-		defer got.Close() //nolint:errcheck // read to the end, whose error is checked
 		rows = rows[:0]
-		for got.Next() {
-			w := &row{}
-			var due, expires int64
-			if err := got.Scan(&w.org, &w.message, &w.person, &w.purpose, &w.kind, &w.priority, &w.source, &due, &expires, &w.attempt, &w.doubt, &w.sealed); err != nil {
-				return fmt.Errorf("read rows to route: %w", err)
+		for _, p := range r.priorities {
+			some, err := unrouted(ctx, tx, p, store.Millis(r.e.o.Now()), limit-len(rows))
+			if err != nil {
+				return err
 			}
-			w.due, w.expires = store.Time(due), store.Time(expires)
-			rows = append(rows, w)
+			rows = append(rows, some...)
 		}
-		return got.Err()
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -135,6 +130,25 @@ func (r *router) read(ctx context.Context, limit int) ([]*row, error) {
 		}
 	}
 	return rows, nil
+}
+
+// unrouted reads rows of one priority that have no lane and are due.
+func unrouted(ctx context.Context, tx *store.Tx, p Priority, now int64, limit int) (rows []*row, err error) {
+	got, err := tx.Query(ctx, sqlRouting, int64(p), now, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read rows to route: %w", err)
+	}
+	defer got.Close() //nolint:errcheck // read to the end, whose error is checked
+	for got.Next() {
+		w := &row{}
+		var due, expires int64
+		if err := got.Scan(&w.org, &w.message, &w.person, &w.purpose, &w.kind, &w.priority, &w.source, &due, &expires, &w.attempt, &w.doubt, &w.sealed); err != nil {
+			return nil, fmt.Errorf("read rows to route: %w", err)
+		}
+		w.due, w.expires = store.Time(due), store.Time(expires)
+		rows = append(rows, w)
+	}
+	return rows, got.Err()
 }
 
 // openDomains opens the domains of rows of the transaction's organisation. One whose key is destroyed stays empty: its row is held, and

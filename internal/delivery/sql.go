@@ -7,37 +7,25 @@ INSERT INTO delivery (organisation_id, message_id, person_id, purpose, kind, pri
 	submitted_at, due_at, expires_at, done_at, attempt, doubt, attempts_before, doubts_before, lease, holder, intent_at, failure, class, code, enhanced, proof, tls, domain)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, '', '', 0, '', '', '', ?)`
 
-	// Rows that have no lane yet, those due first.
+	// Rows of one priority that have no lane yet, those due first.
 	sqlRouting = `
 SELECT organisation_id, message_id, person_id, purpose, kind, priority, source, due_at, expires_at, attempt, doubt, domain FROM delivery
-WHERE state = 0 AND due_at <= ? ORDER BY due_at, organisation_id, message_id LIMIT ?`
+WHERE state = 0 AND priority = ? AND due_at <= ? ORDER BY due_at, organisation_id, message_id LIMIT ?`
 
 	sqlRoute = `UPDATE delivery SET state = 1, lane = ? WHERE organisation_id = ? AND state = 0 AND message_id IN {{blobs}}`
 
 	sqlRouteLater = `UPDATE delivery SET due_at = ? WHERE organisation_id = ? AND state = 0 AND message_id IN {{blobs}}`
 
-	// The streams (lane, priority, organisation) that have rows, each with its earliest due time. Every step is the least value behind
-	// the one before, one jump in the index delivery_ready, so that a stream of a million rows costs no more than one of one row.
-	sqlStreams = `
-WITH RECURSIVE l (lane) AS (
-	SELECT min(lane) FROM delivery WHERE state = 1
-	UNION ALL
-	SELECT (SELECT min(lane) FROM delivery WHERE state = 1 AND lane > l.lane) FROM l WHERE l.lane IS NOT NULL
-), p (lane, priority) AS (
-	SELECT lane, (SELECT min(priority) FROM delivery WHERE state = 1 AND lane = l.lane) FROM l WHERE lane IS NOT NULL
-	UNION ALL
-	SELECT lane, (SELECT min(priority) FROM delivery WHERE state = 1 AND lane = p.lane AND priority > p.priority) FROM p WHERE priority IS NOT NULL
-), o (lane, priority, org) AS (
-	SELECT lane, priority, (SELECT min(organisation_id) FROM delivery WHERE state = 1 AND lane = p.lane AND priority = p.priority)
-	FROM p WHERE priority IS NOT NULL
-	UNION ALL
-	SELECT lane, priority, (
-		SELECT min(organisation_id) FROM delivery WHERE state = 1 AND lane = o.lane AND priority = o.priority AND organisation_id > o.org)
-	FROM o WHERE org IS NOT NULL
-)
-SELECT lane, priority, org, coalesce((
-	SELECT min(due_at) FROM delivery WHERE state = 1 AND lane = o.lane AND priority = o.priority AND organisation_id = o.org), 0)
-FROM o WHERE org IS NOT NULL`
+	// The stream (lane, priority, organisation) behind another that has rows, with its earliest due time: one jump in the index
+	// delivery_ready, so that a stream of a million rows costs no more than one of one row.
+	sqlStreamAfter = `
+SELECT lane, priority, organisation_id, due_at FROM delivery
+WHERE state = 1 AND (lane, priority, organisation_id) > (?, ?, ?)
+ORDER BY lane, priority, organisation_id, due_at LIMIT 1`
+
+	// Codes that are due: few, and looked for more often than other streams.
+	sqlUrgent = `
+SELECT lane, priority, organisation_id, due_at FROM delivery WHERE state = 1 AND priority = 1 AND due_at <= ? ORDER BY due_at LIMIT 1000`
 
 	sqlNextDue = `
 SELECT coalesce(min(due_at), 0) FROM delivery WHERE state = 1 AND lane = ? AND priority = ? AND organisation_id = ? AND expires_at > ?`

@@ -41,8 +41,9 @@ CREATE TABLE delivery (
     PRIMARY KEY (organisation_id, message_id)
 ){{clustered}};
 
-CREATE INDEX delivery_routing ON delivery (due_at, organisation_id, message_id) WHERE state = 0;
+CREATE INDEX delivery_routing ON delivery (priority, due_at, organisation_id, message_id) WHERE state = 0;
 CREATE INDEX delivery_ready ON delivery (lane, priority, organisation_id, due_at) WHERE state = 1;
+CREATE INDEX delivery_urgent ON delivery (due_at, lane, organisation_id) WHERE state = 1 AND priority = 1;
 CREATE INDEX delivery_sending ON delivery (holder, lease) WHERE state = 2;
 CREATE INDEX delivery_waiting ON delivery (expires_at) WHERE state < 2;
 
