@@ -232,9 +232,13 @@ func TestSpreadsheet(t *testing.T) {
 	for _, w := range []struct {
 		field, reason string
 	}{
-		{"column 1", "a number that a spreadsheet has rounded"}, {"column 2", "not a date as the column writes them"},
-		{"column 2", "a column that was too narrow: the value is gone"}, {"column 3", "a number that a spreadsheet has rounded"},
-		{"column 4", "a postal code that has lost its zeros, or none"}, {"column 4", "a formula"}, {"column 6", "no code"},
+		{"column 1", "a number that a spreadsheet has rounded"},
+		{"column 2", "not a date as the column writes them"},
+		{"column 2", "a column that was too narrow: the value is gone"},
+		{"column 3", "a number that a spreadsheet has rounded"},
+		{"column 4", "a postal code that has lost its zeros, or none"},
+		{"column 4", "a formula"},
+		{"column 6", "no code"},
 	} {
 		if warned(r, w.field, w.reason) == 0 {
 			t.Errorf("%s: %s is not said: %+v", w.field, w.reason, r.Warnings)

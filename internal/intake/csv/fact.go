@@ -220,8 +220,17 @@ func alias(text string) string {
 func insurance(payor string) string {
 	lower := strings.ToLower(payor)
 	for _, x := range [][2]string{
-		{"medicare", "medicare"}, {"medicaid", "medicaid"}, {"self pay", "self-pay"}, {"self-pay", "self-pay"}, {"selfpay", "self-pay"},
-		{"commercial", "commercial"}, {"blue cross", "commercial"}, {"aetna", "commercial"}, {"cigna", "commercial"}, {"united health", "commercial"}, {"humana", "commercial"},
+		{"medicare", "medicare"},
+		{"medicaid", "medicaid"},
+		{"self pay", "self-pay"},
+		{"self-pay", "self-pay"},
+		{"selfpay", "self-pay"},
+		{"commercial", "commercial"},
+		{"blue cross", "commercial"},
+		{"aetna", "commercial"},
+		{"cigna", "commercial"},
+		{"united health", "commercial"},
+		{"humana", "commercial"},
 	} {
 		if strings.Contains(lower, x[0]) {
 			return x[1]
