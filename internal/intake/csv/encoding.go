@@ -124,7 +124,7 @@ type guess struct {
 func detect(r io.Reader) (guess, error) {
 	buf := make([]byte, 64<<10)
 	n, err := io.ReadFull(r, buf)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull gives them
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return guess{}, err
 	}
 	head := buf[:n]
@@ -144,7 +144,7 @@ func detect(r io.Reader) (guess, error) {
 	for err == nil {
 		kept := copy(buf, rest)
 		n, err = io.ReadFull(r, buf[kept:])
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull gives them
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 			return guess{}, err
 		}
 		rest = count(buf[:kept+n], &many, &bad)
