@@ -176,6 +176,7 @@ func (h *house) sample(operation string) string {
 		"create-import":       `{"source":"ehr","path":"/nonexistent/export"}`,
 		"create-escrow":       `{"to":["age1nobody"],"path":"/nonexistent/copy"}`,
 		"create-shredding":    `{"what":"month","month":"2000-01","basis":"test-data","confirm":"2000-01"}`,
+		"merge-person":        `{"survivor":"` + h.ids["person"] + `"}`,
 		"propose-mapping":     `{"path":"/nonexistent/list.csv"}`,
 		"create-records":      `{"records":[{"person":"` + h.ids["person"] + `","kind":"consent","channel":"email","topic":"recalls","how":"form"}]}`,
 		"create-agreement":    `{"terms":{"counterparty":"Acme","services":["mx.partner.example"],"from":"2026-01-01","agent":"no","document":"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=","clauses":[]}}`,

@@ -206,3 +206,54 @@ func factOf(x people.Fact) Fact {
 	}
 	return f
 }
+
+type mergeInput struct {
+	Place
+	ID   string `path:"id"`
+	Body struct {
+		Survivor string `json:"survivor" maxLength:"40" doc:"per_...: the record that stays"`
+	}
+}
+
+type mergeOutput struct {
+	Body struct {
+		Person   string `json:"person"`
+		Survivor string `json:"survivor,omitempty"`
+	}
+}
+
+// mergePerson makes another record the survivor of this one. Nothing is moved: unmerging is exact. Of consents the strictest counts.
+func (f *Face) mergePerson(ctx context.Context, in *mergeInput) (*mergeOutput, error) {
+	person, err := id.Parse[id.Person](in.ID)
+	if err != nil {
+		return nil, err
+	}
+	survivor, err := id.Parse[id.Person](in.Body.Survivor)
+	if err != nil {
+		return nil, at(err, "survivor")
+	}
+	out := &mergeOutput{}
+	out.Body.Person, out.Body.Survivor = person.String(), survivor.String()
+	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
+		if _, err := f.People.Get(ctx, tx, person); err != nil {
+			return err
+		}
+		if person == survivor {
+			return fault.New(fault.Invalid, "a record cannot be merged into itself").At("survivor")
+		}
+		return f.People.Merge(ctx, tx, person, survivor)
+	})
+}
+
+// unmergePerson gives a merged record back to itself.
+func (f *Face) unmergePerson(ctx context.Context, in *personInput) (*mergeOutput, error) {
+	person, err := id.Parse[id.Person](in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &mergeOutput{}
+	out.Body.Person = person.String()
+	return out, f.write(ctx, in, func(ctx context.Context, tx *store.Tx) error {
+		return f.People.Unmerge(ctx, tx, person)
+	})
+}

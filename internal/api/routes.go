@@ -48,6 +48,8 @@ func (f *Face) routes() []route {
 
 		on(row("find-people", post, "/people/find", staff.PeopleView, "Find people by identifier, address or name"), f.findPeople),
 		on(row("get-person", get, "/people/{id}", staff.PeopleView, "One person's record"), f.getPerson),
+		on(row("merge-person", post, "/people/{id}/merge", staff.PeopleChange, "Make another record the survivor of this one; the strictest consent counts"), f.mergePerson),
+		on(row("unmerge-person", post, "/people/{id}/unmerge", staff.PeopleChange, "Give a merged record back to itself, exactly"), f.unmergePerson),
 		on(row("create-records", post, "/records", staff.ConsentsChange, "Record consents, authorizations, restrictions and requests"), f.createRecords),
 		on(row("end-record", post, "/records/end", staff.ConsentsChange, "Withdraw, revoke, lift, end or release one record"), f.endRecord),
 		on(row("answer-proposal", post, "/records/answer", staff.ConsentsChange, "Accept or reject a permit that a source reported"), f.answerProposal),

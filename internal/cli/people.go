@@ -248,6 +248,8 @@ type personCommand struct {
 	Records personRecordsCommand `cmd:"" help:"What a person allowed, refused and asked for; the view is written into the ledger."`
 	End     personEndCommand     `cmd:"" help:"Withdraw, revoke, lift, end or release one record, on the person's word."`
 	Answer  personAnswerCommand  `cmd:"" help:"Accept or reject a permit that a source reported."`
+	Merge   personMergeCommand   `cmd:"" help:"Make another record the survivor of one; the strictest consent of both counts."`
+	Unmerge personUnmergeCommand `cmd:"" help:"Give a merged record back to itself, exactly."`
 }
 
 type personFindCommand struct {
@@ -407,4 +409,38 @@ type personAnswerCommand struct {
 // Run answers.
 func (c *personAnswerCommand) Run(e *env) error {
 	return e.changeBy("/records/answer", map[string]any{"person": c.Person, "record": c.Record, "how": c.How, "accept": !c.Reject})
+}
+
+type personMergeCommand struct {
+	Person   string `arg:"" help:"per_...: the record that is merged."`
+	Survivor string `arg:"" help:"per_...: the record that stays."`
+}
+
+// Run merges.
+func (c *personMergeCommand) Run(e *env) error {
+	return e.with(func(cl *client) error {
+		var out map[string]string
+		err := cl.call(e.ctx, http.MethodPost, "/people/"+url.PathEscape(c.Person)+"/merge", nil, map[string]string{"survivor": c.Survivor}, &out)
+		if err != nil {
+			return err
+		}
+		e.say("%s is merged into %s", c.Person, c.Survivor)
+		return e.result(out)
+	})
+}
+
+type personUnmergeCommand struct {
+	Person string `arg:"" help:"per_...: the record that was merged."`
+}
+
+// Run gives a record back.
+func (c *personUnmergeCommand) Run(e *env) error {
+	return e.with(func(cl *client) error {
+		var out map[string]string
+		if err := cl.call(e.ctx, http.MethodPost, "/people/"+url.PathEscape(c.Person)+"/unmerge", nil, nil, &out); err != nil {
+			return err
+		}
+		e.say("%s stands for itself", c.Person)
+		return e.result(out)
+	})
 }

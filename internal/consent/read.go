@@ -45,16 +45,74 @@ func (r *Consents) OfAll(ctx context.Context, tx *store.Tx, persons []id.Person)
 	if err != nil {
 		return nil, err
 	}
+	stopped, err := r.stopped(ctx, tx, families)
+	if err != nil {
+		return nil, err
+	}
 	out := make(map[id.Person]Record, len(persons))
 	for _, p := range persons {
 		var x Record
 		for _, m := range families[p] {
 			x.join(own[m])
+			x.Suppressions = append(x.Suppressions, stopped[m]...)
 		}
 		if len(families[p]) > 1 {
 			x.strictest()
 		}
 		out[p] = x
+	}
+	return out, nil
+}
+
+// stopped gives, for people whose records were merged, what was unsubscribed at any address of any of the records: who said no at one
+// address has said it, wherever the other record would be written to. That an address takes no mail says nothing of another.
+func (r *Consents) stopped(ctx context.Context, tx *store.Tx, families map[id.Person][]id.Person) (map[id.Person][]Suppression, error) {
+	seen := map[id.Person]bool{}
+	var merged []id.Person
+	for _, family := range families {
+		for _, m := range family {
+			if len(family) > 1 && !seen[m] {
+				seen[m] = true
+				merged = append(merged, m)
+			}
+		}
+	}
+	if len(merged) == 0 {
+		return nil, nil
+	}
+	all, err := r.people.GetAll(ctx, tx, merged)
+	if err != nil {
+		return nil, err
+	}
+	holders := map[At][]id.Person{}
+	var at []At
+	for _, p := range all {
+		for _, c := range p.Core.Contacts {
+			a := At{c.Channel, c.Normal}
+			if c.Normal == "" || c.Channel != people.ChannelEmail && c.Channel != people.ChannelPhone {
+				continue
+			}
+			if holders[a] == nil {
+				at = append(at, a)
+			}
+			holders[a] = append(holders[a], p.ID)
+		}
+	}
+	found, err := r.Suppressed(ctx, tx, at)
+	if err != nil {
+		return nil, err
+	}
+	out := map[id.Person][]Suppression{}
+	for _, a := range at {
+		for _, s := range found[a] {
+			if s.Covers == CoversAddress {
+				continue
+			}
+			for _, p := range holders[a] {
+				s.Person = p
+				out[p] = append(out[p], s)
+			}
+		}
 	}
 	return out, nil
 }
