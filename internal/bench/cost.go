@@ -46,7 +46,7 @@ func usage(who int) float64 {
 }
 
 // resetPeak makes the kernel's memory mark begin anew (Linux: proc(5), clear_refs).
-func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) } //nolint:gosec // G306: no file is made; without it the mark is the process's
+func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) } // where it cannot, the mark is the process's
 
 // peakMB gives the most memory that was resident since then.
 func peakMB() float64 {

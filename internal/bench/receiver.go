@@ -51,7 +51,7 @@ func Receive(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen for mail: %w", err)
 	}
-	c := &counter{tls: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, seed: maphash.MakeSeed(), to: map[uint64]struct{}{}}
+	c := &counter{ctx: ctx, tls: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, seed: maphash.MakeSeed(), to: map[uint64]struct{}{}}
 	if err := json.NewEncoder(out).Encode(greeting{l.Addr().String(), string(authority.PEM())}); err != nil {
 		return err
 	}
@@ -65,6 +65,7 @@ func Receive(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // counter counts messages and the different recipients among them.
 type counter struct {
+	ctx  context.Context //nolint:containedctx // of the process
 	tls  *tls.Config
 	seed maphash.Seed
 
@@ -139,7 +140,7 @@ func (s *talk) secure() error {
 		return err
 	}
 	conn := tls.Server(s.conn, s.c.tls)
-	if err := conn.Handshake(); err != nil {
+	if err := conn.HandshakeContext(s.c.ctx); err != nil {
 		return err
 	}
 	s.conn = conn

@@ -40,7 +40,6 @@ type draft struct {
 	before   gate.Means // of the last decision that is recorded; empty: none yet
 	number   int        // of decisions that are recorded
 	papers   consent.Record
-	bulk     int // bulk messages to the person in 7 days
 	rendered compose.Rendered
 	stopped  []compose.Finding // what holds it whatever the gate says
 	decision gate.Decision
