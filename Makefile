@@ -34,8 +34,8 @@ bench: ## figures, never a test
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@scripts/fuzz.sh $(or $(FUZZTIME),30s)
 
-soak: ## the bad days, many rounds
-	CAREPOST_SOAK=30 $(GO) test -count=1 -timeout 60m -run 'Kill|Crash|Soak' ./internal/...
+soak: ## the bad days, ROUNDS rounds (default 30); ends with a table of what was lost, in doubt, weaker than decided
+	@cd tools && $(GO) run ./soak -rounds $(or $(ROUNDS),30)
 
 generate: ## the record types and the references in docs/
 	$(GO) generate ./...

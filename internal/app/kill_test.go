@@ -13,7 +13,6 @@ import (
 	"mime/quotedprintable"
 	"net/mail"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,12 +43,9 @@ func TestKillUnderLoad(t *testing.T) {
 }
 
 func killUnderLoad(t *testing.T, dsn string) {
-	rounds := 5
-	if n, err := strconv.Atoi(os.Getenv("CAREPOST_SOAK")); err == nil && n > 0 {
-		rounds = n
-	}
+	rounds := caretest.Rounds(t, 5)
 	log := &logged{}
-	s := &storm{place: apptest.New(t, dsn, map[string]world.Temper{
+	s := &storm{rounds: rounds, place: apptest.New(t, dsn, map[string]world.Temper{
 		"trusted.example": {Policy: "enforce"}, "plain.example": {NoTLS: true}, "expired.example": {Expired: true}, "busy.example": {BusyOnce: true},
 	})}
 	defer func() {
@@ -84,6 +80,7 @@ func killUnderLoad(t *testing.T, dsn string) {
 
 // storm is what is handed in while the program is killed.
 type storm struct {
+	rounds int
 	place  *apptest.Place
 	people []world.Person
 	ids    []string
@@ -226,6 +223,7 @@ func (s *storm) accountFor(t *testing.T, api *apptest.API) {
 	took, at := s.arrivals(t)
 	states := map[string]int{}
 	doubled := 0
+	c := caretest.Tally{Rounds: s.rounds}
 	known := map[string]bool{}
 	for _, m := range messages(t, api, "") {
 		known[m.ID] = true
@@ -234,9 +232,11 @@ func (s *storm) accountFor(t *testing.T, api *apptest.API) {
 		switch m.State {
 		case "accepted":
 			if n == 0 {
+				c.Lost++
 				t.Errorf("%s is said to be accepted, and no receiver has it", m.ID)
 			}
 		case "in_doubt":
+			c.InDoubt++
 			if n > 1 {
 				t.Errorf("%s is in doubt and arrived %d times", m.ID, n)
 			}
@@ -246,7 +246,11 @@ func (s *storm) accountFor(t *testing.T, api *apptest.API) {
 			t.Errorf("%s ended as %s %s, which nothing here gives reason for: %s", m.ID, m.State, m.Means, why)
 		}
 		for _, r := range took[m.ID] {
-			if _, text := opened(t, r.Data); told(text) != (m.Means == "tls") || told(text) && !r.TLS {
+			_, text := opened(t, r.Data)
+			if told(text) && (!r.TLS || m.Means != "tls") {
+				c.Weaker++
+			}
+			if told(text) != (m.Means == "tls") || told(text) && !r.TLS {
 				t.Errorf("%s was decided to go by %s; it came over TLS: %t; it holds what it says: %t", m.ID, m.Means, r.TLS, told(text))
 			}
 		}
@@ -264,12 +268,15 @@ func (s *storm) accountFor(t *testing.T, api *apptest.API) {
 	for send, n := range s.acknowledged {
 		sum += n
 		if have := len(messages(t, api, "send="+send)); have != n {
+			c.Lost += max(0, n-have)
 			t.Errorf("%s was acknowledged with %d messages and has %d", send, n, have)
 		}
 	}
 	if sum == 0 || at == 0 {
 		t.Errorf("nothing was acknowledged (%d) or nothing arrived (%d): the storm was no storm", sum, at)
 	}
+	c.InDoubt += doubled
+	c.Count(t)
 	t.Logf("%d messages acknowledged, %d arrived, %d of them twice or more; %v", sum, at, doubled, states)
 }
 

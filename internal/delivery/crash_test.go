@@ -163,12 +163,7 @@ func killed(t *testing.T, dsn string) {
 		t.Fatal(err)
 	}
 	c := &children{t: t, dir: dir, dsn: dsn, sink: s.addr, acknowledged: map[string]string{}}
-	rounds := 3
-	if s := os.Getenv("CAREPOST_SOAK"); s != "" {
-		if _, err := fmt.Sscan(s, &rounds); err != nil {
-			t.Fatal(err)
-		}
-	}
+	rounds := caretest.Rounds(t, 3)
 	for round := range rounds {
 		before := len(s.mails())
 		kill := c.start("")
@@ -180,10 +175,10 @@ func killed(t *testing.T, dsn string) {
 	if len(counts) != 4 {
 		t.Fatalf("the last process said %q", c.counts)
 	}
-	judgeCrash(t, c, s, counts)
+	judgeCrash(t, c, s, counts, rounds)
 }
 
-func judgeCrash(t *testing.T, c *children, s *sink, counts []string) {
+func judgeCrash(t *testing.T, c *children, s *sink, counts []string, rounds int) {
 	t.Helper()
 	arrived := map[string]int{}
 	for _, m := range s.mails() {
@@ -211,6 +206,7 @@ func judgeCrash(t *testing.T, c *children, s *sink, counts []string) {
 		t.Errorf("%d marketing missing of %d in doubt, %d care twice of %d doubts", doubted, inDoubt, twice, doubts)
 	}
 	t.Logf("%d acknowledged, %d arrived, %d lost, %d care twice, %d marketing not known; doubts %d", len(c.acknowledged), len(arrived), lost, twice, inDoubt, doubts)
+	caretest.Tally{Rounds: rounds, Lost: lost, InDoubt: inDoubt + doubts, Weaker: -1}.Count(t)
 	if len(c.acknowledged) < 100 {
 		t.Errorf("only %d messages were handed in", len(c.acknowledged))
 	}

@@ -78,10 +78,7 @@ func crashChild() {
 
 // Killed under load again and again, the database has every act that was acknowledged, and every act whole.
 func TestKilledUnderLoad(t *testing.T) {
-	rounds := crashRounds
-	if n, err := strconv.Atoi(os.Getenv("CAREPOST_SOAK")); err == nil {
-		rounds = n
-	}
+	rounds := caretest.Rounds(t, crashRounds)
 	for name, options := range map[string]func(t *testing.T) store.Options{
 		"sqlite":   func(t *testing.T) store.Options { return store.Options{Dir: caretest.Folder(t)} },
 		"postgres": func(t *testing.T) store.Options { return store.Options{DSN: caretest.DSN(t)} },
@@ -93,10 +90,12 @@ func TestKilledUnderLoad(t *testing.T) {
 			must(t, st.Close())
 			acknowledged := map[int]bool{}
 			from := 0
+			lost := 0
 			for round := range rounds {
 				from = killOnce(t, o, from, 200+round*170%900, acknowledged)
-				check(t, o, acknowledged)
+				lost = max(lost, check(t, o, acknowledged))
 			}
+			caretest.Tally{Rounds: rounds, Lost: lost, InDoubt: -1, Weaker: -1}.Count(t)
 			t.Logf("%d acts acknowledged in %d rounds", len(acknowledged), rounds)
 			if len(acknowledged) < rounds {
 				t.Error("too little was written to show anything")
@@ -132,7 +131,8 @@ func killOnce(t *testing.T, o store.Options, from, acts int, acknowledged map[in
 	return next + crashWriters*1000
 }
 
-func check(t *testing.T, o store.Options, acknowledged map[int]bool) {
+// check gives how many acknowledged acts are not there.
+func check(t *testing.T, o store.Options, acknowledged map[int]bool) (lost int) {
 	t.Helper()
 	st, err := store.Open(t.Context(), o)
 	must(t, err)
@@ -140,7 +140,6 @@ func check(t *testing.T, o store.Options, acknowledged map[int]bool) {
 	for _, n := range numbers(t, st) {
 		there[n] = true
 	}
-	lost := 0
 	for n := range acknowledged {
 		if !there[2*n] {
 			lost++
@@ -156,6 +155,7 @@ func check(t *testing.T, o store.Options, acknowledged map[int]bool) {
 	}
 	must(t, st.Check(t.Context()))
 	must(t, st.Close())
+	return lost
 }
 
 // holdChild opens the folder and stays.
