@@ -11,6 +11,7 @@ type benchCommand struct {
 	Store    benchStoreCommand    `cmd:"" help:"Durable writes a second, alone and in company."`
 	Ledger   benchLedgerCommand   `cmd:"" help:"Entries a second, verified entries a second, bytes of a proof."`
 	Send     benchSendCommand     `cmd:"" help:"Messages a second, from submission to acceptance, and what each costs."`
+	Intake   benchIntakeCommand   `cmd:"" help:"FHIR resources and rows of a contact list taken in a second, durable and in the ledger."`
 	Audience benchAudienceCommand `cmd:"" help:"Eight rules over many people, and the making of the index."`
 	Replies  benchRepliesCommand  `cmd:"" help:"How many labelled replies of receivers the rules judge rightly."`
 }
