@@ -132,7 +132,7 @@ func (c *cluster) folder(owner int) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.Chmod(fresh, 0o700), os.Chown(fresh, owner, -1)); err != nil {
+	if err := os.Chown(fresh, owner, -1); err != nil {
 		return errors.Join(err, os.Remove(fresh))
 	}
 	if os.Rename(fresh, c.dir) == nil {
