@@ -186,6 +186,7 @@ func (h *house) sample(operation string) string {
 		"answer-proposal":     `{"person":"` + h.ids["person"] + `","record":"` + h.ids["record"] + `","accept":true,"how":"form"}`,
 		"put-value-set":       `{"name":"mine","members":["icd10:E11.*"]}`,
 		"set-profile":         `{"version":1,"profile":{"name":"Riverside LLC","display":"Riverside","zone":"UTC","languages":["en"],"postal":{"lines":["1 Road"],"city":"Austin","state":"TX","postal_code":"78701","country":"US"}}}`,
+		"record-disclosure":   `{"on":"2026-01-31","receiver":"County Health Department","description":"a positive test","basis":"public-health"}`,
 		"create-segment":      `{"name":"everyone","rule":"age >= 18","note":"all"}`,
 		"try-rule":            `{"rule":"age >= 18"}`,
 		"find-people":         `{"name":"quill"}`,

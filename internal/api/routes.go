@@ -85,6 +85,9 @@ func (f *Face) routes() []route {
 
 		on(row("get-ledger", get, "/ledger", staff.LedgerView, "The newest checkpoint and the public key"), f.getLedger),
 		on(row("list-entries", get, "/ledger/entries", staff.LedgerView, "Entries, the newest first"), f.listEntries),
+		on(row("record-disclosure", post, "/people/{id}/disclosures", staff.ConsentsChange, "Record that health information was disclosed: to whom, what and why"), f.recordDisclosure),
+		on(row("get-disclosures", get, "/people/{id}/disclosures", staff.LedgerView, "A person's accounting of disclosures"), f.getAccount),
+		on(row("list-looks", get, "/people/{id}/looks", staff.LedgerView, "Who looked at a person's record"), f.listLooks),
 		on(row("export-ledger", get, "/ledger/export", staff.LedgerExport, "The tree as a tar archive that verifies offline"), f.exportLedger),
 		on(row("reopen-ledger", post, "/ledger/reopen", staff.LedgerReopen, "Admit a restore, and go on"), f.reopenLedger),
 

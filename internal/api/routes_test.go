@@ -84,7 +84,7 @@ func TestGetChangesNothing(t *testing.T) {
 				}
 			}
 		}
-		for _, want := range []string{"get-person", "list-records", "get-message", "preview-template", "why-person", "list-segment-people"} {
+		for _, want := range []string{"get-person", "list-records", "get-message", "preview-template", "why-person", "list-segment-people", "get-disclosures", "list-looks"} {
 			if !looks[want] {
 				t.Errorf("%s shows somebody's record, and the ledger knows nothing of it", want)
 			}

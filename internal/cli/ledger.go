@@ -17,11 +17,14 @@ import (
 )
 
 type ledgerCommand struct {
-	Show    ledgerShowCommand    `cmd:"" help:"The newest checkpoint, the public key and the newest entries."`
-	Export  ledgerExportCommand  `cmd:"" help:"Write the tree as an archive that verifies offline."`
-	Verify  ledgerVerifyCommand  `cmd:"" help:"Verify an archive offline: nothing but the file and the public key is needed."`
-	Reopen  ledgerReopenCommand  `cmd:"" help:"Admit that the database was restored, and go on."`
-	Witness ledgerWitnessCommand `cmd:"" help:"Be the witness of other houses' ledgers: cosign what continues what was seen before."`
+	Show        ledgerShowCommand        `cmd:"" help:"The newest checkpoint, the public key and the newest entries."`
+	Disclosures ledgerDisclosuresCommand `cmd:"" help:"A person's accounting of disclosures, of six years (45 CFR 164.528)."`
+	Disclose    ledgerDiscloseCommand    `cmd:"" help:"Record that health information was disclosed: to whom, what and why."`
+	Looked      ledgerLookedCommand      `cmd:"" help:"Who looked at a person's record."`
+	Export      ledgerExportCommand      `cmd:"" help:"Write the tree as an archive that verifies offline."`
+	Verify      ledgerVerifyCommand      `cmd:"" help:"Verify an archive offline: nothing but the file and the public key is needed."`
+	Reopen      ledgerReopenCommand      `cmd:"" help:"Admit that the database was restored, and go on."`
+	Witness     ledgerWitnessCommand     `cmd:"" help:"Be the witness of other houses' ledgers: cosign what continues what was seen before."`
 }
 
 type ledgerShowCommand struct {

@@ -7,4 +7,5 @@ const LeafSize = leafSize
 var (
 	SubjectDown = subjectDown
 	ObjectDown  = objectDown
+	ActsDown    = subjectActsDown
 )

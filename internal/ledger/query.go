@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -39,6 +40,7 @@ const (
 	defaultPage = 100
 	maxPage     = 1000
 	scanPage    = 500     // rows read at once
+	indexedActs = 4       // acts of one query that the index is asked for
 	maxScanned  = 200_000 // rows looked at for one page; the cursor goes on from there
 )
 
@@ -62,6 +64,15 @@ func (l *Ledger) About(ctx context.Context, tx *store.Tx, p id.Person, key seal.
 		return Page{}, fault.New(fault.Sealed, "the person's key is missing or destroyed").At("%s", p)
 	}
 	blind := BlindOf(p, key)
+	if n := len(q.Acts); n > 0 && n <= indexedActs {
+		var acts [indexedActs][]byte
+		for i := range acts {
+			acts[i] = binary.BigEndian.AppendUint16(nil, uint16(q.Acts[min(i, n-1)]))
+		}
+		return q.run(func(before int64, limit int) ([]Record, error) {
+			return records(ctx, tx, subjectActsDown(tx.Engine()), tx.Organisation(), blind[:], before, acts[0], acts[1], acts[2], acts[3], limit)
+		})
+	}
 	return q.run(func(before int64, limit int) ([]Record, error) {
 		return records(ctx, tx, subjectDown(tx.Engine()), tx.Organisation(), blind[:], before, limit)
 	})
@@ -79,6 +90,13 @@ func subjectDown(e store.Engine) string {
 		return selectSubjectDownSQLite
 	}
 	return selectSubjectDown
+}
+
+func subjectActsDown(e store.Engine) string {
+	if e == store.SQLite {
+		return selectSubjectActsDownSQLite
+	}
+	return selectSubjectActsDown
 }
 
 func objectDown(e store.Engine) string {

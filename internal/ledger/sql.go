@@ -120,9 +120,16 @@ WHERE organisation_id = ? AND substr(leaf, 34, 16) = ? AND seq < ? ORDER BY seq 
 	selectObjectDown = `SELECT seq, leaf, detail FROM ledger_entry
 WHERE organisation_id = ? AND substr(leaf, 50, 16) = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
 
+	// The index holds the act as well: what a person's many other entries say is not read.
+	selectSubjectActsDown = `SELECT seq, leaf, detail FROM ledger_entry
+WHERE organisation_id = ? AND substr(leaf, 34, 16) = ? AND seq < ? AND substr(leaf, 31, 2) IN (?, ?, ?, ?) ORDER BY seq DESC LIMIT ?`
+
 	// SQLite has to be told: its planner would rather read the whole tree downwards by the primary key.
 	selectSubjectDownSQLite = `SELECT seq, leaf, detail FROM ledger_entry INDEXED BY ledger_subject
 WHERE organisation_id = ? AND substr(leaf, 34, 16) = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
+
+	selectSubjectActsDownSQLite = `SELECT seq, leaf, detail FROM ledger_entry INDEXED BY ledger_subject
+WHERE organisation_id = ? AND substr(leaf, 34, 16) = ? AND seq < ? AND substr(leaf, 31, 2) IN (?, ?, ?, ?) ORDER BY seq DESC LIMIT ?`
 
 	selectObjectDownSQLite = `SELECT seq, leaf, detail FROM ledger_entry INDEXED BY ledger_object
 WHERE organisation_id = ? AND substr(leaf, 50, 16) = ? AND seq < ? ORDER BY seq DESC LIMIT ?`

@@ -17,8 +17,8 @@ CREATE TABLE ledger_entry (
     PRIMARY KEY (organisation_id, seq)
 ){{clustered}};
 
--- The entries about a person, by the blind in the leaf itself: what the index says cannot differ from what was hashed.
-CREATE INDEX ledger_subject ON ledger_entry (organisation_id, substr(leaf, 34, 16), seq);
+-- The entries about a person, by the blind in the leaf itself, with the act: what the index says cannot differ from what was hashed.
+CREATE INDEX ledger_subject ON ledger_entry (organisation_id, substr(leaf, 34, 16), seq, substr(leaf, 31, 2));
 
 -- The entries about a thing: a message, a template, a user.
 CREATE INDEX ledger_object ON ledger_entry (organisation_id, substr(leaf, 50, 16), seq);
