@@ -196,7 +196,7 @@ func (f *Face) importOf(st *intake.Import) Import {
 		out.State = "undone"
 	case intake.StateFailed:
 		out.State = "failed"
-	case intake.StateReading, intake.StateApplying, intake.StateUndoing:
+	case intake.StateReading, intake.StateApplying, intake.StateUndoing, intake.StateRemap:
 	}
 	if why, ok := f.stopped.why(st.ID); ok {
 		out.State, out.Error = "failed", why

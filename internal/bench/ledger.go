@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/carepost/carepost/internal/id"
 	"github.com/carepost/carepost/internal/ledger"
 	"github.com/carepost/carepost/internal/seal"
@@ -58,7 +60,7 @@ func Ledger(ctx context.Context, dsn string, n int) (out LedgerResult, err error
 		return out, err
 	}
 	out.Entries, out.PerS, out.VerifyPerS = n, float64(n)/took.Seconds(), float64(report.Entries)/time.Since(start).Seconds()
-	out.ProofBytes, err = p.proof(ctx, int64(report.Entries))
+	out.ProofBytes, err = p.proof(ctx, report.Entries)
 	return out, err
 }
 
@@ -97,9 +99,7 @@ func (p *place) appends(ctx context.Context, callers, each, n int) error {
 func (p *place) proof(ctx context.Context, size int64) (n int, err error) {
 	err = p.store.Read(ctx, scope, func(ctx context.Context, tx *store.Tx) error {
 		proof, err := p.ledger.ProveEntry(ctx, tx, size/2, size)
-		for _, h := range proof {
-			n += len(h)
-		}
+		n = len(proof) * tlog.HashSize
 		return err
 	})
 	return n, err

@@ -32,7 +32,7 @@ type RepliesClassAccuracy struct {
 // Replies judges a file of labelled replies: tab-separated, its first line names the columns, of which code, enhanced, text and class are
 // read, and stage and provider if they are there.
 func Replies(file string) (RepliesResult, error) {
-	f, err := os.Open(file) //nolint:gosec // G304: the operator names the file
+	f, err := os.Open(file)
 	if err != nil {
 		return RepliesResult{}, fault.New(fault.Invalid, "the corpus cannot be opened").Hint("give --corpus FILE.tsv")
 	}

@@ -173,8 +173,7 @@ func (c *sendCommand) Run(e *env) error {
 
 // brokeOff says how to repeat a send whose way broke; what is wrong with the request itself needs no repeating.
 func brokeOff(err error, send string) error {
-	switch fault.CodeOf(err) {
-	case fault.Internal, fault.Unavailable:
+	if fault.Is(err, fault.Internal) || fault.Is(err, fault.Unavailable) {
 		return fault.Wrap(fault.Unavailable, err, "the send broke off: %s", fault.Text(err)).At("%s", send).
 			Hint("the same command with --id %s goes on where it stopped; nobody is written to twice", send)
 	}

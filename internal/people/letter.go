@@ -57,7 +57,7 @@ func (p *People) cores(ctx context.Context, tx *store.Tx, query string, ids []id
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := tx.Query(ctx, query, tx.Organisation(), store.Blobs(ids)) //nolint:sqlclosecheck // each reads it to the end and closes it
+	rows, err := tx.Query(ctx, query, tx.Organisation(), store.Blobs(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read people: %w", err)
 	}
